@@ -1,0 +1,1 @@
+"""Hooks: the connection to a pg_outbound database."""

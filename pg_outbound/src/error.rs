@@ -1,0 +1,34 @@
+//! Raising errors as people expect them from Postgres: SQLSTATE, message, DETAIL and HINT.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+/// Raises an error and does not return: Postgres unwinds the statement.
+///
+/// `detail` and `hint` may be empty.
+pub fn raise(code: PgSqlErrorCode, message: impl Into<String>, detail: &str, hint: &str) -> ! {
+    let mut report = ErrorReport::new(code, message.into(), "pg_outbound");
+    if !detail.is_empty() {
+        report = report.set_detail(detail);
+    }
+    if !hint.is_empty() {
+        report = report.set_hint(hint);
+    }
+    report.report(PgLogLevel::ERROR);
+    unreachable!("an ERROR report unwinds")
+}
+
+/// Raises `invalid_parameter_value`, the code of everything a caller can mend by giving other text.
+pub fn invalid(message: impl Into<String>, detail: &str, hint: &str) -> ! {
+    raise(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message, detail, hint)
+}
+
+/// Reads a document that this extension's own SQL built.
+///
+/// # Errors
+/// Raises `internal_error` when it does not have the expected form: a defect, not bad input.
+pub fn own_document<T: serde::de::DeserializeOwned>(what: &str, document: serde_json::Value) -> T {
+    serde_json::from_value(document).unwrap_or_else(|error| {
+        raise(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("{what} cannot be read"), &error.to_string(), "")
+    })
+}

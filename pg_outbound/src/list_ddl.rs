@@ -1,0 +1,181 @@
+//! The DDL of list tables, as text: each function returns statements that `outbound._execute` runs in
+//! order. Every name that came from people passes `quote_identifier` or `quote_literal`; nothing is
+//! pasted.
+//!
+//! A load has the tables `sys_load_<n>` and `sys_load_<n>_detail`. For a fresh load (a new list, or one
+//! that is flushed) they have the documented columns, checks and comments of the parents, get their keys
+//! after the data, and become the list's own tables. For a merge they are bare, unlogged staging tables.
+
+use pgrx::JsonB;
+use pgrx::prelude::*;
+use pgrx::spi::{quote_identifier, quote_literal};
+
+use crate::error::{invalid, own_document};
+use crate::lists::DefinedColumn;
+use outbound_core::value::ColumnType;
+
+/// Columns that a contact load fills besides the user's own.
+const CONTACT_COLUMNS: &str = "list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media";
+
+/// Columns that a detail load fills.
+const DETAIL_COLUMNS: &str = "list_id, sys_id, sys_contact_id, sys_channel_user, sys_channel_user_type, sys_cl_source_column, \
+     sys_conversation_type, sys_inbox_id, sys_status, sys_last_attempt_dialer_attempt_result_id";
+
+/// The two tables of a list or a load.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Contact,
+    Detail,
+}
+
+impl Part {
+    fn parse(text: &str) -> Self {
+        match text {
+            "contact" => Self::Contact,
+            "detail" => Self::Detail,
+            _ => invalid(format!("a load has no part \"{text}\""), "", "Use contact or detail."),
+        }
+    }
+
+    const fn parent(self) -> &'static str {
+        match self {
+            Self::Contact => "outbound.contact",
+            Self::Detail => "outbound.contact_detail",
+        }
+    }
+
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Contact => "",
+            Self::Detail => "_detail",
+        }
+    }
+}
+
+const fn sql_type(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Text => "text",
+        ColumnType::Integer => "bigint",
+        ColumnType::Numeric => "numeric",
+        ColumnType::Boolean => "boolean",
+        ColumnType::Date => "date",
+        ColumnType::Timestamptz => "timestamptz",
+    }
+}
+
+/// A load's table, qualified.
+fn load_table(load: i64, part: Part) -> String {
+    format!("outbound_list.sys_load_{load}{}", part.suffix())
+}
+
+/// User columns as they stand in CREATE TABLE, each with a leading comma.
+fn column_definitions(columns: &[DefinedColumn]) -> String {
+    columns.iter().map(|c| format!(", {} {}", quote_identifier(&c.column_name), sql_type(c.column_type))).collect()
+}
+
+/// Statements that make one table of a load, empty and without keys.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn load_table_ddl(load: i64, part: &str, list_id: i32, columns: JsonB, staging: bool) -> Vec<String> {
+    let part = Part::parse(part);
+    let columns: Vec<DefinedColumn> = own_document("the columns of the list", columns.0);
+    let table = load_table(load, part);
+    let mut statements = Vec::new();
+    if staging {
+        let body = match part {
+            Part::Contact => format!(
+                "list_id integer, sys_id text, sys_status \"char\", sys_status_call \"char\", sys_status_email \"char\", \
+                 sys_status_social_media \"char\"{}",
+                column_definitions(&columns)
+            ),
+            Part::Detail => "list_id integer, sys_id bigint, sys_contact_id text, sys_channel_user text, \
+                 sys_channel_user_type outbound.unit_type, sys_cl_source_column text, \
+                 sys_conversation_type outbound.conversation_type, sys_inbox_id bigint, sys_status \"char\", \
+                 sys_last_attempt_dialer_attempt_result_id bigint"
+                .to_owned(),
+        };
+        statements.push(format!("CREATE UNLOGGED TABLE {table} ({body})"));
+    } else {
+        let (abstract_check, list_check, own_columns) = match part {
+            Part::Contact => ("contact_abstract", "contact_list", column_definitions(&columns)),
+            Part::Detail => ("detail_abstract", "detail_list", String::new()),
+        };
+        statements.push(format!(
+            "CREATE TABLE {table} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS{own_columns}, \
+             CONSTRAINT {list_check} CHECK (list_id = {list_id}))",
+            part.parent()
+        ));
+        statements.push(format!("ALTER TABLE {table} DROP CONSTRAINT {abstract_check}"));
+    }
+    statements.push(format!("GRANT INSERT, SELECT ON {table} TO outbound_worker"));
+    statements
+}
+
+/// The COPY statement that fills one table of a load; `fresh` when the table is made in the same
+/// transaction and may be frozen.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn load_copy_statement(load: i64, part: &str, columns: JsonB, fresh: bool) -> String {
+    let part = Part::parse(part);
+    let columns: Vec<DefinedColumn> = own_document("the columns of the list", columns.0);
+    let names = match part {
+        Part::Contact => {
+            let own: String = columns.iter().map(|c| format!(", {}", quote_identifier(&c.column_name))).collect();
+            format!("{CONTACT_COLUMNS}{own}")
+        }
+        Part::Detail => DETAIL_COLUMNS.to_owned(),
+    };
+    format!("COPY {} ({names}) FROM STDIN (FORMAT binary{})", load_table(load, part), if fresh { ", FREEZE" } else { "" })
+}
+
+/// Statements that finish one table of a load after its data: keys and indexes, or statistics for a
+/// staging table, without which the merge could be planned badly.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn load_keys_ddl(load: i64, part: &str, staging: bool) -> Vec<String> {
+    let part = Part::parse(part);
+    let table = load_table(load, part);
+    match (part, staging) {
+        (_, true) => vec![format!("ANALYZE {table}")],
+        (Part::Contact, false) => {
+            vec![format!("ALTER TABLE {table} ADD CONSTRAINT sys_key_{load} PRIMARY KEY (sys_id)")]
+        }
+        (Part::Detail, false) => vec![
+            format!("ALTER TABLE {table} ADD CONSTRAINT sys_detail_key_{load} PRIMARY KEY (sys_id)"),
+            format!("CREATE INDEX sys_detail_contact_{load} ON {table} (sys_contact_id)"),
+            format!(
+                "ALTER TABLE {table} ALTER COLUMN sys_id ADD GENERATED BY DEFAULT AS IDENTITY \
+                 (SEQUENCE NAME outbound_list.sys_record_{load})"
+            ),
+        ],
+    }
+}
+
+/// Statements that make the tables of a fresh load the tables of a list: names, inheritance, rights,
+/// comments.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn attach_ddl(load: i64, table_name: &str, list_name: &str, columns: JsonB) -> Vec<String> {
+    let columns: Vec<DefinedColumn> = own_document("the columns of the list", columns.0);
+    let mut statements = Vec::new();
+    for (part, what) in [(Part::Contact, "one row a contact"), (Part::Detail, "one row a communication unit")] {
+        let final_name = format!("{table_name}{}", part.suffix());
+        let table = format!("outbound_list.{}", quote_identifier(&final_name));
+        statements.push(format!("ALTER TABLE {} RENAME TO {}", load_table(load, part), quote_identifier(&final_name)));
+        statements.push(format!("ALTER TABLE {table} INHERIT {}", part.parent()));
+        statements.push(format!("REVOKE ALL ON {table} FROM outbound_worker"));
+        statements.push(format!("GRANT SELECT ON {table} TO outbound_reader"));
+        statements.push(format!("COMMENT ON TABLE {table} IS {}", quote_literal(format!("Contact list \"{list_name}\": {what}"))));
+        if part == Part::Contact {
+            for column in &columns {
+                let role = column.unit_type.map_or(String::new(), |unit| format!(", units of type {unit}"));
+                statements.push(format!(
+                    "COMMENT ON COLUMN {table}.{} IS {}",
+                    quote_identifier(&column.column_name),
+                    quote_literal(format!("User column \"{}\"{role}", column.name))
+                ));
+            }
+        }
+    }
+    statements
+}

@@ -1,0 +1,214 @@
+//! Definitions of contact lists: names, columns and headers, checked by core and completed with what
+//! only the database knows (inboxes, names that are taken).
+
+use std::collections::BTreeMap;
+
+use outbound_core::header::{HeaderError, check_names, match_columns};
+use outbound_core::identifier::{self, header_key};
+use outbound_core::job::JobRules;
+use outbound_core::shape::{ColumnSpec, Shape, ShapeError, ShapeSpec};
+use outbound_core::unit::{ConversationType, UnitType, inbox_fits};
+use outbound_core::value::ColumnType;
+use pgrx::JsonB;
+use pgrx::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::{invalid, own_document};
+
+/// Bytes a list's table name may have, so that `_detail` still fits into an identifier.
+const TABLE_NAME_BYTES: usize = 56;
+
+/// Bytes an identifier may have.
+const COLUMN_NAME_BYTES: usize = 63;
+
+/// An inbox, as the database describes it.
+#[derive(Deserialize)]
+struct Inbox {
+    inbox_id: i64,
+    conversation_type: ConversationType,
+}
+
+/// One column of a definition, as stored.
+#[derive(Serialize, Deserialize)]
+pub struct DefinedColumn {
+    /// Name as people wrote it.
+    pub name: String,
+    /// Column of the list table.
+    pub column_name: String,
+    /// Type of the values.
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+    /// Kind of unit, if it is a contact column.
+    pub unit_type: Option<UnitType>,
+    /// Inbox of its units.
+    pub inbox_id: Option<i64>,
+    /// Conversation type of that inbox.
+    pub conversation_type: Option<ConversationType>,
+}
+
+/// Refuses a name that cannot be shown; any other text is accepted.
+///
+/// # Errors
+/// Raises `invalid_parameter_value` for a blank name, control characters, or more than 255 characters.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn check_display_name(kind: &str, name: Option<&str>) {
+    if let Err(error) = identifier::check_display_name(name.unwrap_or_default()) {
+        invalid(format!("this cannot be the name of a {kind}: {error}"), "", "Choose a name of 1 to 255 visible characters.");
+    }
+}
+
+/// Table name for a list of that name, unlike every name in `taken`, also with `_detail` added.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn list_table_name(name: &str, taken: Vec<String>) -> String {
+    let mut in_use = |candidate: &str| {
+        let detail = format!("{candidate}_detail");
+        taken.iter().any(|relation| relation == candidate || *relation == detail)
+    };
+    identifier::derive(name, TABLE_NAME_BYTES, "list", &mut in_use).unwrap_or_else(|error| {
+        invalid(format!("no table name can be made of \"{name}\": {error}"), "", "Choose a name with a letter or digit.")
+    })
+}
+
+/// Checks what people ask for (core's `ShapeSpec`) and completes it to a definition: table columns,
+/// inbox numbers and their conversation types.
+///
+/// # Errors
+/// Raises `invalid_parameter_value` naming the field.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn list_definition(spec: JsonB, inboxes: JsonB) -> JsonB {
+    let spec: ShapeSpec = serde_json::from_value(spec.0).unwrap_or_else(|error| {
+        invalid(
+            format!("columns: {error}"),
+            "",
+            "Give an array like [{\"name\": \"phone\", \"type\": \"text\", \"contact\": {\"type\": \"phone\", \"inbox\": \"Voice\"}}].",
+        )
+    });
+    match define(&spec, &inboxes.0) {
+        Ok(definition) => JsonB(definition),
+        Err(error) => invalid(error.to_string(), &format!("Field: {}", error.field), &error.hint),
+    }
+}
+
+/// Definition of a list that a file makes: the job's columns, and every other column of the header as
+/// text, in the order of the header.
+///
+/// Returns `{"refused": …}` where the header cannot make a list.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn definition_for_header(rules: JsonB, header: JsonB, inboxes: JsonB) -> JsonB {
+    let names: Vec<String> = own_document("the header", header.0);
+    let rules: JobRules = own_document("the rules of the job", rules.0);
+    JsonB(define(&rules.list_spec(&names), &inboxes.0).unwrap_or_else(|error| {
+        json!({"refused": {
+            "reason": error.reason.code(), "message": error.to_string(), "detail": Value::Null, "hint": error.hint,
+        }})
+    }))
+}
+
+/// Checks the columns of a job's rules against the inboxes that exist.
+///
+/// # Errors
+/// Raises `invalid_parameter_value` naming the field.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn check_job_columns(rules: JsonB, inboxes: JsonB) {
+    let rules: JobRules = own_document("the rules of the job", rules.0);
+    if rules.columns.is_empty() {
+        return;
+    }
+    if let Err(error) = define(&rules.list_spec(&[]), &inboxes.0) {
+        invalid(format!("job rules: {error}"), &format!("Field: {}", error.field), &error.hint);
+    }
+}
+
+/// Checks the names of a header on their own; null when they are good, else why they are refused.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn check_header(header: JsonB) -> Option<JsonB> {
+    let names: Vec<String> = own_document("the header", header.0);
+    check_names(&names).err().map(refusal)
+}
+
+/// Checks a header against the shape of a list; null when it fits, else why it is refused.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn match_header(shape: JsonB, header: JsonB) -> Option<JsonB> {
+    let shape: Shape = own_document("the shape of the list", shape.0);
+    let names: Vec<String> = own_document("the header", header.0);
+    match_columns(&shape, &names).err().map(refusal)
+}
+
+fn refusal(error: HeaderError) -> JsonB {
+    JsonB(json!({
+        "reason": error.reason.code(), "message": error.message, "detail": error.detail, "hint": error.hint,
+    }))
+}
+
+fn define(spec: &ShapeSpec, inboxes: &Value) -> Result<Value, ShapeError> {
+    spec.check()?;
+    let inboxes: BTreeMap<String, Inbox> = own_document("the inboxes", inboxes.clone());
+    let mut taken: Vec<String> = vec!["list_id".to_owned()];
+    let mut columns = Vec::with_capacity(spec.columns.len());
+    for (i, column) in spec.columns.iter().enumerate() {
+        let mut in_use = |candidate: &str| taken.iter().any(|name| name == candidate);
+        let column_name = identifier::derive(&column.name, COLUMN_NAME_BYTES, "c", &mut in_use).map_err(|error| ShapeError {
+            reason: outbound_core::reason::Reason::Rule,
+            field: format!("columns[{i}].name"),
+            message: error.to_string(),
+            hint: "Give the column a name with a letter or digit.".to_owned(),
+        })?;
+        taken.push(column_name.clone());
+        let (inbox_id, conversation_type) = inbox_of(column, i, &inboxes)?;
+        columns.push(DefinedColumn {
+            name: column.name.clone(),
+            column_name,
+            column_type: column.column_type,
+            unit_type: column.contact.as_ref().map(|contact| contact.unit_type),
+            inbox_id,
+            conversation_type,
+        });
+    }
+    let stored_name = |wanted: &Option<String>| {
+        wanted.as_ref().and_then(|name| {
+            let key = header_key(name);
+            columns.iter().find(|column| header_key(&column.name) == key).map(|column| column.name.clone())
+        })
+    };
+    Ok(json!({
+        "identifier": stored_name(&spec.identifier), "contact_name": stored_name(&spec.contact_name),
+        "close_if_all": spec.close_if_all, "columns": columns,
+    }))
+}
+
+/// Number and conversation type of the inbox a contact column names.
+fn inbox_of(column: &ColumnSpec, i: usize, inboxes: &BTreeMap<String, Inbox>) -> Result<(Option<i64>, Option<ConversationType>), ShapeError> {
+    let Some((contact, name)) = column.contact.as_ref().and_then(|contact| Some((contact, contact.inbox.as_ref()?))) else {
+        return Ok((None, None));
+    };
+    let wrong = |message: String, hint: String| ShapeError {
+        reason: outbound_core::reason::Reason::Rule,
+        field: format!("columns[{i}].contact.inbox"),
+        message,
+        hint,
+    };
+    let inbox = inboxes.get(name).ok_or_else(|| {
+        wrong(
+            format!("inbox \"{name}\" does not exist"),
+            format!(
+                "Make it with outbound.create_inbox, or use one of: {}.",
+                inboxes.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+            ),
+        )
+    })?;
+    if !inbox_fits(contact.unit_type, inbox.conversation_type) {
+        return Err(wrong(
+            format!("a unit of type {} cannot be reached from inbox \"{name}\", which carries {}", contact.unit_type, inbox.conversation_type),
+            "Choose an inbox whose conversation type fits the unit (contact-lists §2.3).".to_owned(),
+        ));
+    }
+    Ok((Some(inbox.inbox_id), Some(inbox.conversation_type)))
+}

@@ -1,0 +1,32 @@
+//! Job rules as an SQL function: the same check that the worker makes, with Postgres errors.
+
+use outbound_core::job::{JobRules, Source};
+use pgrx::JsonB;
+use pgrx::prelude::*;
+use serde_json::Value;
+
+use crate::error::{invalid, raise};
+
+/// Checks the rules of a job and returns them with every default filled in. `source` is `server` for a
+/// job, `local` for a file imported by hand.
+///
+/// # Errors
+/// Raises `invalid_parameter_value`; the message names the field by its JSON path. Null is refused like
+/// any other value that is no object.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn check_job_rules(rules: Option<JsonB>, source: &str) -> JsonB {
+    let source = if source == "local" { Source::Local } else { Source::Server };
+    match JobRules::parse(&rules.map_or(Value::Null, |rules| rules.0), source) {
+        Ok(checked) => match serde_json::to_value(&checked) {
+            Ok(document) => JsonB(document),
+            Err(error) => raise(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "the rules cannot be written", &error.to_string(), ""),
+        },
+        Err(error) if error.field.is_empty() => invalid(format!("job rules: {}", error.message), "", &error.hint),
+        Err(error) => invalid(
+            format!("job rules: {}: {}", error.field, error.message),
+            &format!("Field: {}", error.field),
+            &error.hint,
+        ),
+    }
+}

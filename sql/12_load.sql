@@ -1,0 +1,174 @@
+-- Loads: how rows come into a list. A load has two tables of its own, filled by COPY on two
+-- connections; publishing them is one short transaction. A new list, and one that is flushed, is
+-- loaded into tables that become the list's own; an append is loaded into staging tables and merged.
+
+CREATE FUNCTION outbound._open_load(p_run bigint, p_try integer, p_file bigint, p_list_id integer, p_list_name text, p_mode text, p_definition jsonb)
+RETURNS outbound.load
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO outbound.load AS l (run_id, try_no, file_id, list_id, list_name, mode, definition)
+    VALUES (p_run, p_try, p_file, p_list_id, p_list_name, p_mode, p_definition)
+    RETURNING l.*
+$$;
+COMMENT ON FUNCTION outbound._open_load IS 'Enters a load';
+
+CREATE FUNCTION outbound._load(p_load bigint) RETURNS outbound.load
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    match outbound.load;
+BEGIN
+    -- Held until the caller's transaction ends: a load whose tables are being made is not cleaned away.
+    SELECT l.* INTO match FROM outbound.load AS l WHERE l.load_id = p_load FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'load % is not under way', p_load
+            USING ERRCODE = 'OB409', HINT = 'It was published or given up; start the run again.';
+    END IF;
+    RETURN match;
+END
+$$;
+COMMENT ON FUNCTION outbound._load IS 'The load of that number, held against clean-up, or an error';
+
+CREATE FUNCTION outbound.create_load_table(p_load bigint, p_part text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    loading outbound.load := outbound._load(p_load);
+BEGIN
+    PERFORM outbound._execute(outbound.load_table_ddl(p_load, p_part, loading.list_id, loading.definition -> 'columns', loading.mode IN ('append', 'update')));
+    RETURN outbound.load_copy_statement(p_load, p_part, loading.definition -> 'columns', loading.mode IN ('new', 'swap'));
+END
+$$;
+COMMENT ON FUNCTION outbound.create_load_table IS 'Makes the contact or detail table of a load and returns the COPY statement that fills it, to be run in the same transaction';
+
+CREATE FUNCTION outbound.finish_load_table(p_load bigint, p_part text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    loading outbound.load := outbound._load(p_load);
+BEGIN
+    PERFORM outbound._execute(outbound.load_keys_ddl(p_load, p_part, loading.mode IN ('append', 'update')));
+END
+$$;
+COMMENT ON FUNCTION outbound.finish_load_table IS 'Adds keys and indexes to a load table (statistics to a staging table), after its COPY and in the same transaction';
+
+CREATE FUNCTION outbound._drop_load(p_load bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('DROP TABLE IF EXISTS outbound_list.%I, outbound_list.%I', 'sys_load_' || p_load, 'sys_load_' || p_load || '_detail');
+    DELETE FROM outbound.load AS l WHERE l.load_id = p_load;
+END
+$$;
+COMMENT ON FUNCTION outbound._drop_load IS 'Removes a load and what is left of its tables';
+
+CREATE FUNCTION outbound._is_dead(p_load outbound.load) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT NOT EXISTS (SELECT 1 FROM outbound.job_run AS r
+                       WHERE r.run_id = p_load.run_id AND r.tries = p_load.try_no AND r.state = 'running')
+$$;
+COMMENT ON FUNCTION outbound._is_dead IS 'Whether the worker that opened a load no longer owns its run';
+
+CREATE FUNCTION outbound.drop_dead_loads() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+AS $$
+DECLARE
+    dead record;
+    dropped integer := 0;
+BEGIN
+    FOR dead IN SELECT l.load_id FROM outbound.load AS l WHERE outbound._is_dead(l) FOR UPDATE SKIP LOCKED LOOP
+        PERFORM outbound._drop_load(dead.load_id);
+        dropped := dropped + 1;
+    END LOOP;
+    RETURN dropped;
+END
+$$;
+COMMENT ON FUNCTION outbound.drop_dead_loads IS 'Removes the tables of loads whose worker is gone; a duty of maintain()';
+
+CREATE FUNCTION outbound._free_list_of_dead_loads(p_list_id integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+AS $$
+DECLARE
+    dead record;
+BEGIN
+    -- Waits for a connection that is just noticing that its worker is gone: it ends by itself.
+    FOR dead IN SELECT l.load_id FROM outbound.load AS l WHERE l.list_id = p_list_id AND outbound._is_dead(l) FOR UPDATE LOOP
+        PERFORM outbound._drop_load(dead.load_id);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION outbound._free_list_of_dead_loads IS 'Removes what lost workers left under way for one list';
+
+CREATE FUNCTION outbound._shape_of(p_list_id integer, p_definition jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object(
+        'list_id', p_list_id,
+        'invalid_result_id', (SELECT r.result_id FROM outbound.attempt_result AS r WHERE r.name = 'invalid'),
+        'columns', jsonb_agg(jsonb_build_object(
+            'name', c.item -> 'name', 'identifier', c.item -> 'column_name', 'column_type', c.item -> 'type',
+            'contact', CASE WHEN c.item ->> 'unit_type' IS NOT NULL THEN jsonb_build_object(
+                'unit_type', c.item -> 'unit_type', 'inbox_id', c.item -> 'inbox_id', 'conversation_type', c.item -> 'conversation_type') END)
+            ORDER BY c.position),
+        'identifier', (SELECT i.position - 1 FROM jsonb_array_elements(p_definition -> 'columns') WITH ORDINALITY AS i (item, position)
+                       WHERE i.item ->> 'name' = p_definition ->> 'identifier'),
+        'contact_name', (SELECT i.position - 1 FROM jsonb_array_elements(p_definition -> 'columns') WITH ORDINALITY AS i (item, position)
+                         WHERE i.item ->> 'name' = p_definition ->> 'contact_name'))
+    FROM jsonb_array_elements(p_definition -> 'columns') WITH ORDINALITY AS c (item, position)
+$$;
+COMMENT ON FUNCTION outbound._shape_of IS 'A definition as the document that the row rules of core read';
+
+CREATE FUNCTION outbound._refused(p_reason text, p_message text, p_detail text DEFAULT NULL, p_hint text DEFAULT NULL) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object('refused', jsonb_build_object('reason', p_reason, 'message', p_message, 'detail', p_detail, 'hint', p_hint))
+$$;
+COMMENT ON FUNCTION outbound._refused IS 'Answer of a decision that refuses a file';
+
+CREATE FUNCTION outbound.begin_load(p_run bigint, p_try integer, p_file bigint, p_header jsonb) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    run outbound.job_run := outbound._own_run(p_run, p_try);
+    file_name text := (SELECT f.name FROM outbound.import_file AS f WHERE f.file_id = p_file);
+    target_name text := coalesce(run.rules ->> 'target_list', outbound.list_name_from(file_name));
+    append_type text := run.rules ->> 'append_type';
+    target outbound.list;
+    header_refusal jsonb := outbound.check_header(p_header);
+    load_mode text;
+    definition jsonb;
+    target_id integer;
+    opened outbound.load;
+BEGIN
+    IF header_refusal IS NOT NULL THEN
+        RETURN jsonb_build_object('refused', header_refusal);
+    END IF;
+    SELECT l.* INTO target FROM outbound.list AS l WHERE l.name = target_name AND append_type <> 'new_list_only' FOR UPDATE;
+    IF FOUND THEN
+        target_id := target.list_id;
+        definition := outbound._definition_of(target.list_id);
+        load_mode := CASE append_type WHEN 'append_only' THEN 'append' WHEN 'append_and_update' THEN 'update' ELSE 'swap' END;
+    ELSE
+        target_id := outbound._next_list_id();
+        definition := outbound.definition_for_header(run.rules, p_header, outbound._inboxes());
+        IF definition ? 'refused' THEN
+            RETURN definition;
+        END IF;
+        load_mode := 'new';
+    END IF;
+    header_refusal := outbound.match_header(outbound._shape_of(target_id, definition), p_header);
+    IF header_refusal IS NOT NULL THEN
+        RETURN jsonb_build_object('refused', header_refusal);
+    END IF;
+    PERFORM outbound._free_list_of_dead_loads(target_id);
+    IF EXISTS (SELECT 1 FROM outbound.load AS l WHERE l.list_id = target_id) THEN
+        RETURN outbound._refused('list_busy', format('contact list "%s" is being loaded by another run', target_name),
+                                 NULL, 'The file stays where it is; the next run takes it.');
+    END IF;
+    opened := outbound._open_load(p_run, p_try, p_file, target_id, target_name, load_mode, definition);
+    RETURN jsonb_build_object('load_id', opened.load_id, 'fresh', load_mode IN ('new', 'swap'),
+                              'shape', outbound._shape_of(target_id, definition), 'refused', NULL);
+END
+$$;
+COMMENT ON FUNCTION outbound.begin_load IS 'Decides which list a file goes to and whether its header fits, and opens the load (list-automation §3.4 A-3, A-6)';

@@ -1,0 +1,3 @@
+"""Makes the fixtures of `support.fixtures` known to every test below this folder."""
+
+pytest_plugins = ["support.fixtures"]

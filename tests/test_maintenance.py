@@ -1,0 +1,179 @@
+"""The periodic duties, and everything that can call them: people, the background worker, pg_cron."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from support import build, processes
+from support.cluster import Cluster, Database
+from support.lists import create_job, person, set_up_account
+from support.run import Run
+
+ANNA = person("anna", phone="+380441112233")
+LATER = "now() + '91 days'"
+
+
+@pytest.fixture
+def jobs(database: Database) -> Database:
+    set_up_account(database)
+    create_job(database)
+    return database
+
+
+def leave_a_mess(database: Database) -> Run:
+    """Let a worker die in the middle of a load."""
+    set_up_account(database)
+    create_job(database)
+    run = Run.of(database)
+    run.load(run.take(), [ANNA])
+    return run.lost()
+
+
+def is_clean(database: Database) -> bool:
+    states = database.query("SELECT state FROM outbound.job_run")
+    return states == [("queued",)] and database.value("SELECT count(*) FROM outbound.load") == 0
+
+
+def count(database: Database, table: str) -> int:
+    return int(database.value(f"SELECT count(*) FROM outbound.{table}"))  # noqa: S608
+
+
+def test_maintain_returns_lost_runs_and_removes_what_they_left(each_database: Database) -> None:
+    leave_a_mess(each_database)
+    each_database.query("CALL outbound.maintain()")
+    assert is_clean(each_database)
+    each_database.query("CALL outbound.maintain()")
+    assert is_clean(each_database)
+
+
+def test_maintain_leaves_a_living_run_alone(jobs: Database) -> None:
+    run = Run.of(jobs)
+    load = run.load(run.take(), [ANNA])
+    jobs.query("CALL outbound.maintain()")
+    assert run.publish(load)["added"] == 1
+
+
+def test_each_duty_is_a_transaction_of_its_own(jobs: Database) -> None:
+    run = Run.of(jobs).lost()
+    with jobs.connect(autocommit=False) as other, jobs.connect() as connection:
+        other.execute("LOCK TABLE outbound.rejected_row IN ACCESS EXCLUSIVE MODE")
+        connection.execute("SET lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            connection.execute("CALL outbound.maintain()")
+        other.rollback()
+    assert jobs.query("SELECT state FROM outbound.run_status(%s)", run.run_id) == [("queued",)]
+
+
+def test_two_callers_at_once_do_not_disturb_each_other(jobs: Database) -> None:
+    Run.of(jobs).lost()
+    with jobs.connect(autocommit=False) as first, jobs.connect() as second:
+        assert first.execute("SELECT outbound.return_ended_runs()").fetchone() == (1,)
+        assert second.execute("SELECT outbound.return_ended_runs()").fetchone() == (0,)
+        first.commit()
+    assert count(jobs, "run_try") == 1
+
+
+def test_history_past_its_retention_goes_and_what_a_job_knows_stays(jobs: Database) -> None:
+    jobs.query(
+        "SELECT outbound.alter_job('job', jsonb_set(rules, '{files,ignore_duplicates}', 'true')) FROM outbound.job"
+    )
+    run = Run.of(jobs)
+    file = run.take()
+    run.publish(run.load(file, [ANNA]))
+    jobs.query("INSERT INTO outbound.rejected_row VALUES (%s, 2, NULL, 'bad_value', 'row', 'x', 'x')", file)
+    run.call("file_disposed", file, "deleted")
+    run.call("file_failed", run.take("contacts 2.csv"), "format", "no CSV", None)
+    run.finish()
+    waiting = jobs.value("SELECT outbound.run_now('job')")
+    assert jobs.value("SELECT outbound.prune_history()") == 0
+    assert jobs.value(f"SELECT outbound.prune_history({LATER})") == 3
+    assert jobs.query("SELECT name, run_id FROM outbound.import_file") == [("contacts.csv", None)]
+    assert jobs.query("SELECT run_id FROM outbound.job_run") == [(waiting,)]
+    assert (count(jobs, "run_try"), count(jobs, "rejected_row")) == (0, 0)
+    again = Run.claim(jobs)
+    assert again is not None
+    (answer,) = again.plan(
+        {"name": "contacts.csv", "size": 1, "modified_at": 1, "kind": "file", "refused": None}
+    )
+    assert answer["reason"] == "known_name"
+
+
+def test_retention_is_the_accounts(jobs: Database) -> None:
+    Run.of(jobs).finish()
+    jobs.query("SELECT outbound.set_account(history_retention => '1 year')")
+    assert jobs.value(f"SELECT outbound.prune_history({LATER})") == 0
+    jobs.query("SELECT outbound.set_account(history_retention => '90 days')")
+    assert jobs.value(f"SELECT outbound.prune_history({LATER})") == 1
+
+
+@pytest.fixture(params=[15, 18])
+def preloaded(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    build.install_extension(request.param)
+    settings = {"pg_outbound.databases": "absent, duty, plain", "pg_outbound.maintain_every": "1"}
+    with Cluster(request.param, preload=["pg_outbound"], settings=settings) as cluster:
+        yield cluster
+
+
+def test_the_background_worker_does_the_duties_by_itself(preloaded: Cluster) -> None:
+    preloaded.create_database("plain")
+    database = preloaded.create_database("duty", extension=True)
+    leave_a_mess(database)
+    processes.wait_until(lambda: is_clean(database), f"the background worker, see {preloaded.log_tail()}")
+
+
+def test_the_background_worker_goes_on_after_a_crash_and_after_an_error(preloaded: Cluster) -> None:
+    database = preloaded.create_database("duty", extension=True)
+    with database.connect() as connection:
+        connection.execute("ALTER FUNCTION outbound.return_ended_runs RENAME TO hidden")
+        processes.wait_until(
+            lambda: "function outbound.return_ended_runs() does not exist" in preloaded.log_tail(),
+            "an error in the log",
+        )
+        connection.execute("ALTER FUNCTION outbound.hidden RENAME TO return_ended_runs")
+    preloaded.crash()
+    preloaded.start()
+    leave_a_mess(database)
+    processes.wait_until(lambda: is_clean(database), f"the background worker, see {preloaded.log_tail()}")
+
+
+def test_the_background_worker_holds_no_database_open(preloaded: Cluster) -> None:
+    preloaded.create_database("duty", extension=True)
+
+    def dropped() -> bool:
+        try:
+            with preloaded.connect() as connection:
+                connection.execute("DROP DATABASE duty")
+        except psycopg.errors.ObjectInUse:
+            return False
+        return True
+
+    processes.wait_until(dropped, "a moment in which nobody is connected to the database", 10)
+
+
+def test_the_settings_take_effect_on_reload_and_misspelt_ones_are_refused(preloaded: Cluster) -> None:
+    with preloaded.connect() as connection:
+        with pytest.raises(psycopg.Error, match="pg_outbound"):
+            connection.execute("ALTER SYSTEM SET pg_outbound.databasse = 'x'")
+        context: Any = connection.execute(
+            "SELECT DISTINCT context FROM pg_settings WHERE name ~ '^pg_outbound'"
+        )
+        assert context.fetchall() == [("sighup",)]
+
+
+def test_pg_cron_can_call_maintain() -> None:
+    build.install_extension(15)
+    settings = {"cron.database_name": "duty", "cron.host": "127.0.0.1"}
+    with Cluster(15, preload=["pg_cron"], settings=settings) as cluster:
+        database = cluster.create_database("duty", extension=True)
+        database.query("CREATE EXTENSION pg_cron")
+        leave_a_mess(database)
+        database.query("SELECT cron.schedule('duties', '* * * * *', 'CALL outbound.maintain()')")
+        processes.wait_until(
+            lambda: is_clean(database), f"pg_cron's next minute, see {cluster.log_tail()}", 130
+        )
+        runs = "SELECT DISTINCT status, command FROM cron.job_run_details WHERE end_time IS NOT NULL"
+        processes.wait_until(
+            lambda: database.query(runs) == [("succeeded", "CALL outbound.maintain()")], "pg_cron's report"
+        )

@@ -1,0 +1,192 @@
+//! What a run did, for people and for programs. A dry run's report is made by the same code from the
+//! same answers, so that it equals the one of the real run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::cli::Outcome;
+use crate::database::protocol::{FinishedRun, Published, RunStatus};
+use crate::error::Failure;
+use crate::load::Timings;
+
+/// What a run did.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// Number of the run.
+    pub run_id: i64,
+    /// Name of the job; none for a local file.
+    pub job: Option<String>,
+    /// Whether everything was undone.
+    pub dry_run: bool,
+    /// `success`, `no_match`, `partial`, `failure` or `skipped`.
+    pub result: String,
+    /// Stable code.
+    pub reason: Option<String>,
+    /// In words.
+    pub message: Option<String>,
+    /// Files that were taken, or why they were not; names that do not match are left out.
+    pub files: Vec<FileReport>,
+    /// Seconds: the whole run, and the stages of all its files. Stages overlap.
+    pub seconds: Seconds,
+    /// Whether the failure may pass by itself.
+    #[serde(skip)]
+    pub retryable: bool,
+}
+
+/// What became of one file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FileReport {
+    /// Its name, safe to print.
+    pub name: String,
+    /// `imported`, `disposed`, `skipped` or `failed`.
+    pub decision: String,
+    /// Stable code for a file that was skipped or failed.
+    pub reason: Option<String>,
+    /// In words.
+    pub message: Option<String>,
+    /// Counts of an imported file.
+    #[serde(flatten)]
+    pub published: Option<Published>,
+    /// Refused rows and reports by reason code.
+    pub reasons: BTreeMap<String, u64>,
+    /// Who signed it.
+    pub signed_by: Option<String>,
+    /// What became of the remote file: `deleted`, `moved`, `left` or `gone`.
+    pub outcome: Option<String>,
+    /// Where it was moved to.
+    pub moved_to: Option<String>,
+}
+
+/// Seconds a run took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Seconds {
+    /// From the claim to the end.
+    pub total: f64,
+    /// Fetching over SFTP.
+    pub fetch: f64,
+    /// Reading and decrypting.
+    pub source: f64,
+    /// Character set and format.
+    pub decode: f64,
+    /// Rules, duplicates, encoding.
+    pub check: f64,
+    /// COPY of both tables.
+    pub copy: f64,
+    /// Keys and indexes of both tables.
+    pub index: f64,
+    /// The publishing transaction.
+    pub publish: f64,
+}
+
+impl Seconds {
+    /// Adds the stages of one file's load.
+    pub(crate) fn add(&mut self, stages: &Timings) {
+        self.source += stages.source.as_secs_f64();
+        self.decode += stages.decode.as_secs_f64();
+        self.check += stages.check.as_secs_f64();
+        self.copy += stages.copy.as_secs_f64();
+        self.index += stages.index.as_secs_f64();
+    }
+}
+
+impl FileReport {
+    /// A file that was left alone, or failed.
+    pub(crate) fn refused(name: String, decision: &str, reason: Option<String>, message: Option<String>) -> Self {
+        Self { name, decision: decision.to_owned(), reason, message, ..Self::default() }
+    }
+
+    /// A file that failed.
+    pub(crate) fn failed(name: String, why: &Failure) -> Self {
+        Self::refused(name, "failed", Some(why.reason.code().to_owned()), Some(why.message.clone()))
+    }
+}
+
+impl RunReport {
+    /// The report of a run that this worker carried out.
+    pub(crate) fn of_run(run_id: i64, job: Option<String>, dry_run: bool, finished: FinishedRun, files: Vec<FileReport>, seconds: Seconds) -> Self {
+        Self {
+            run_id,
+            job,
+            dry_run,
+            result: finished.result,
+            reason: finished.reason,
+            message: finished.message,
+            files,
+            seconds,
+            retryable: false,
+        }
+    }
+
+    /// The report of a run that another worker carried out, or nobody.
+    #[must_use]
+    pub fn of_status(status: &RunStatus) -> Self {
+        Self {
+            run_id: status.run_id,
+            job: status.job.clone(),
+            dry_run: false,
+            result: status.result.clone().unwrap_or_default(),
+            reason: status.reason.clone(),
+            message: status.message.clone(),
+            files: Vec::new(),
+            seconds: Seconds::default(),
+            retryable: false,
+        }
+    }
+
+    /// How it ended, for the exit code.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self.result.as_str() {
+            "success" | "no_match" => Outcome::Done,
+            "partial" => Outcome::Partial,
+            "skipped" => Outcome::Skipped,
+            _ if self.retryable => Outcome::Temporary,
+            _ => Outcome::Failed,
+        }
+    }
+
+    /// One JSON document on one line.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"result\":\"internal\",\"message\":\"{error}\"}}"))
+    }
+}
+
+impl fmt::Display for RunReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = self.job.as_ref().map_or_else(|| "import".to_owned(), |job| format!("job \"{job}\""));
+        let trial = if self.dry_run { ", dry run: nothing was changed" } else { "" };
+        write!(f, "{what}, run {}: {} in {:.1} s{trial}", self.run_id, self.result, self.seconds.total)?;
+        if let Some(reason) = &self.reason {
+            write!(f, "\n  reason    {reason}")?;
+        }
+        if let Some(message) = &self.message {
+            write!(f, "\n  message   {message}")?;
+        }
+        for file in &self.files {
+            write!(f, "\n  {:<9} {}", file.decision, file.name)?;
+            if let Some(reason) = &file.reason {
+                write!(f, " ({reason})")?;
+            }
+            if let Some(p) = &file.published {
+                write!(
+                    f,
+                    "\n            {} rows: {} added, {} updated ({} unchanged), {} duplicates, {} rejected; {} records; list \"{}\"",
+                    p.rows_read, p.added, p.updated, p.unchanged, p.duplicates, p.rejected, p.records_added, p.list
+                )?;
+            }
+            if !file.reasons.is_empty() {
+                let list: Vec<String> = file.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+                write!(f, "\n            reported: {}", list.join(", "))?;
+            }
+            match (&file.outcome, &file.moved_to) {
+                (Some(outcome), Some(path)) => write!(f, "\n            the remote file was {outcome} to {path}")?,
+                (Some(outcome), None) if outcome != "left" => write!(f, "\n            the remote file was {outcome}")?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,30 @@
+//! Keeping a claimed run: a heart-beat on a connection of its own, so that a long COPY or index build on
+//! the others does not hold it up.
+
+use std::time::Duration;
+
+use outbound_core::reason::Reason;
+
+use crate::database::Session;
+use crate::database::protocol::{ClaimedRun, Protocol};
+use crate::error::Failure;
+
+/// How long a run is owned after the last beat.
+pub(super) const LENGTH: Duration = Duration::from_secs(120);
+
+/// Time between two beats: several may be lost before the run is.
+const EVERY: Duration = Duration::from_secs(20);
+
+/// Beats until the run is no longer owned, or the connection is gone, and says which.
+pub(super) async fn keep(session: &Session, claim: &ClaimedRun) -> Failure {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        match Protocol::new(session.client()).heartbeat(claim.run_id, claim.try_no, LENGTH).await {
+            Ok(true) => {}
+            Ok(false) => {
+                return Failure::new(Reason::WorkerLost, format!("run {} has another owner now", claim.run_id));
+            }
+            Err(failure) => return failure,
+        }
+    }
+}
