@@ -50,8 +50,14 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     checked jsonb := outbound.check_job_rules(_checked_job_rules.rules, 'server');
+    known text;
 BEGIN
-    PERFORM outbound._server_by_name(checked #>> '{connection,server}');
+    IF NOT EXISTS (SELECT 1 FROM outbound.sftp_server AS s WHERE s.name = checked #>> '{connection,server}') THEN
+        SELECT string_agg(quote_ident(s.name), ', ' ORDER BY s.name) INTO known FROM outbound.sftp_server AS s;
+        RAISE EXCEPTION 'connection.server: SFTP server "%" does not exist', checked #>> '{connection,server}'
+            USING ERRCODE = 'undefined_object', DETAIL = format('Known servers: %s.', coalesce(known, 'none')),
+                  HINT = 'Enter it with outbound.create_sftp_server.';
+    END IF;
     PERFORM outbound.check_job_columns(checked, outbound._inboxes());
     RETURN checked;
 END
@@ -117,6 +123,9 @@ BEGIN
         RAISE EXCEPTION 'job "%" is running', job.name
             USING ERRCODE = 'object_in_use', HINT = 'Wait for the run to end; outbound.job_activity shows it.';
     END IF;
+    -- Nobody will come back for files that were published and not yet disposed of: they stay where they are.
+    UPDATE outbound.import_file AS f SET state = 'done', outcome = 'left', finished_at = now()
+    WHERE f.job_id = job.job_id AND f.state = 'published';
     DELETE FROM outbound.job_run AS r WHERE r.job_id = job.job_id AND r.state = 'queued';
     DELETE FROM outbound.job AS j WHERE j.job_id = job.job_id;
 END

@@ -97,7 +97,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock('outbound.list'::regclass::bigint);
     IF p_list_must_be_new AND EXISTS (SELECT 1 FROM outbound.list AS l WHERE l.name = p_load.list_name) THEN
         RAISE EXCEPTION 'contact list "%" was made by somebody else while this load was under way', p_load.list_name
-            USING ERRCODE = 'OB404', HINT = 'Nothing was changed; the next run appends to it.';
+            USING ERRCODE = 'OB405', HINT = 'Nothing was changed; the next run appends to it.';
     END IF;
     INSERT INTO outbound.list AS l (list_id, name, table_name, identifier_column, contact_name_column, close_if_all, secured, last_contact_number)
     OVERRIDING SYSTEM VALUE

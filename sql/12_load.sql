@@ -87,15 +87,19 @@ $$;
 COMMENT ON FUNCTION outbound.drop_dead_loads IS 'Removes the tables of loads whose worker is gone; a duty of maintain()';
 
 CREATE FUNCTION outbound._free_list_of_dead_loads(p_list_id integer) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning SET lock_timeout = '10s'
 AS $$
 DECLARE
     dead record;
 BEGIN
-    -- Waits for a connection that is just noticing that its worker is gone: it ends by itself.
+    -- Waits for a connection that is just noticing that its worker is gone: it ends by itself. That of a
+    -- worker that hangs does not; then the list stays busy, and this run ends instead of hanging as well.
     FOR dead IN SELECT l.load_id FROM outbound.load AS l WHERE l.list_id = p_list_id AND outbound._is_dead(l) FOR UPDATE LOOP
         PERFORM outbound._drop_load(dead.load_id);
     END LOOP;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE WARNING 'a lost worker still holds a load of list %', p_list_id
+        USING HINT = 'It hangs: end its process, or its connections to the database.';
 END
 $$;
 COMMENT ON FUNCTION outbound._free_list_of_dead_loads IS 'Removes what lost workers left under way for one list';
@@ -149,6 +153,9 @@ BEGIN
         target_id := target.list_id;
         definition := outbound._definition_of(target.list_id);
         load_mode := CASE append_type WHEN 'append_only' THEN 'append' WHEN 'append_and_update' THEN 'update' ELSE 'swap' END;
+    ELSIF jsonb_array_length(run.rules -> 'columns') = 0 THEN
+        RETURN outbound._refused('list_missing', format('contact list "%s" does not exist', target_name), NULL,
+            'Make it with outbound.create_list, or give the job columns to make it with.');
     ELSE
         target_id := outbound._next_list_id();
         definition := outbound.definition_for_header(run.rules, p_header, outbound._inboxes());

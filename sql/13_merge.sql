@@ -80,12 +80,15 @@ BEGIN
         DELETE FROM outbound_list.%1$I AS d
         USING outbound_list.%2$I AS s
         WHERE d.sys_contact_id = s.sys_id AND d.sys_attempts = 0 AND d.sys_status NOT IN ('I', 'Q')
+          AND (d.sys_status <> 'U' OR d.sys_last_attempt_dialer_attempt_result_id = ANY (%4$L::bigint[]))
           AND NOT EXISTS (SELECT 1 FROM outbound_list.%3$I AS n
                           WHERE n.sys_contact_id = d.sys_contact_id AND n.sys_channel_user = d.sys_channel_user
                             AND n.sys_channel_user_type = d.sys_channel_user_type AND n.sys_inbox_id IS NOT DISTINCT FROM d.sys_inbox_id)
-        $sql$, detail, staged, staged || '_detail');
+        $sql$, detail, staged, staged || '_detail',
+        (SELECT array_agg(r.result_id) FROM outbound.attempt_result AS r WHERE r.category IN ('invalid', 'removed')));
     GET DIAGNOSTICS deleted = ROW_COUNT;
-    -- A record with attempts is not deleted: the counts of its contact rest on it. It is closed instead.
+    -- A record with attempts is not deleted: the counts of its contact rest on it. It is closed instead. Nor is
+    -- one that was shut out (do-not-contact, by an operator): it would come back callable with a later file.
     EXECUTE format($sql$
         UPDATE outbound_list.%1$I AS d SET sys_status = 'U', sys_scheduled_at = NULL, sys_updated_at = now(),
             sys_last_attempt_dialer_attempt_result_id = %4$s
@@ -132,7 +135,7 @@ BEGIN
     EXECUTE format($sql$
         WITH facts AS (
             SELECT t.sys_id, array_agg(d.sys_status::text) AS codes, array_agg(d.sys_conversation_type::text) AS types,
-                   array_agg(coalesce(d.sys_last_attempt_dialer_attempt_result_id = %4$s, false)) AS successes
+                   array_agg(coalesce(d.sys_last_attempt_dialer_attempt_result_id = ANY (%4$L), false)) AS successes
             FROM outbound_list.%3$I AS s
             JOIN outbound_list.%1$I AS t ON t.sys_id = s.sys_id
             LEFT JOIN outbound_list.%2$I AS d ON d.sys_contact_id = t.sys_id
@@ -150,7 +153,7 @@ BEGIN
             FROM outbound_list.%1$I AS o WHERE o.sys_id = f.sys_id) AS c
         WHERE t.sys_id = f.sys_id AND c.codes IS DISTINCT FROM c.before
         $sql$, p_table, p_table || '_detail', 'sys_load_' || p_load.load_id,
-        (SELECT r.result_id FROM outbound.attempt_result AS r WHERE r.name = 'success'),
+        (SELECT array_agg(r.result_id) FROM outbound.attempt_result AS r WHERE r.category = 'success'),
         (p_load.definition ->> 'close_if_all')::boolean);
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed;

@@ -29,6 +29,7 @@ BEGIN
             RETURN made;
         END IF;
     END IF;
+    PERFORM outbound.return_ended_runs();
     IF wanted.enabled THEN
         INSERT INTO outbound.job_run AS r (job_id, job_name, job_version, rules, requested_by, request_key)
         VALUES (wanted.job_id, wanted.name, wanted.version, wanted.rules, asked_by, run_now.request_key)
@@ -44,6 +45,10 @@ BEGIN
             RETURN made;
         END IF;
         SELECT r.* INTO open_run FROM outbound.job_run AS r WHERE r.job_id = wanted.job_id AND r.state <> 'finished' AND NOT r.dry_run;
+        IF open_run.state = 'queued' AND open_run.tries > 0 AND run_now.request_key IS NULL THEN
+            -- Its worker was lost. Where no daemon serves, whoever asks now is the only one to go on with it.
+            RETURN open_run.run_id;
+        END IF;
     END IF;
     INSERT INTO outbound.job_run AS r (job_id, job_name, job_version, rules, requested_by, request_key, state, finished_at, result)
     VALUES (wanted.job_id, wanted.name, wanted.version, wanted.rules, asked_by, run_now.request_key, 'finished', now(), 'skipped')
@@ -59,7 +64,7 @@ BEGIN
     RETURN made;
 END
 $$;
-COMMENT ON FUNCTION outbound.run_now IS 'Asks for a run of a job and returns its number; a job that is disabled or running gets a skipped run (list-automation §1.1 J-5, J-10)';
+COMMENT ON FUNCTION outbound.run_now IS 'Asks for a run of a job and returns its number; a job that is disabled or running gets a skipped run, and a run whose worker was lost is gone on with (list-automation §1.1 J-5, J-10)';
 
 CREATE FUNCTION outbound.dry_run(job text) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -121,7 +126,7 @@ END
 $$;
 COMMENT ON FUNCTION outbound._finish IS 'Ends a run and adds to the counts of its job (list-automation §12.1, §12.3)';
 
-CREATE FUNCTION outbound.return_ended_runs() RETURNS integer
+CREATE FUNCTION outbound.return_ended_runs(at timestamptz DEFAULT now()) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -132,7 +137,7 @@ DECLARE
 BEGIN
     FOR ended IN
         SELECT r.* FROM outbound.job_run AS r
-        WHERE r.state = 'running' AND r.lease_until <= now() FOR UPDATE SKIP LOCKED
+        WHERE r.state = 'running' AND r.lease_until <= return_ended_runs.at FOR UPDATE SKIP LOCKED
     LOOP
         note := format('worker %s was lost: its lease ended at %s', ended.worker, ended.lease_until);
         IF ended.tries >= max_tries THEN
@@ -193,14 +198,14 @@ END
 $$;
 COMMENT ON FUNCTION outbound._why_not_run IS 'Reason code and message if the rules of a run no longer hold; they are validated again when run (list-automation §1.1 J-8)';
 
-CREATE FUNCTION outbound.claim_run(p_worker text, p_run bigint DEFAULT NULL, p_lease interval DEFAULT '2 minutes') RETURNS jsonb
+CREATE FUNCTION outbound.claim_run(p_worker text, p_run bigint DEFAULT NULL, p_lease interval DEFAULT '2 minutes', at timestamptz DEFAULT now()) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     run outbound.job_run;
     refusal text[];
 BEGIN
-    PERFORM outbound.return_ended_runs();
+    PERFORM outbound.return_ended_runs(claim_run.at);
     LOOP
         SELECT r.* INTO run FROM outbound.job_run AS r
         WHERE r.state = 'queued' AND (r.run_id = p_run OR (p_run IS NULL AND r.job_id IS NOT NULL AND NOT r.dry_run))
@@ -209,9 +214,9 @@ BEGIN
             RETURN NULL;
         END IF;
         UPDATE outbound.job_run AS r SET state = 'running', worker = p_worker, tries = r.tries + 1,
-            started_at = coalesce(r.started_at, now()), lease_until = now() + p_lease
+            started_at = coalesce(r.started_at, claim_run.at), lease_until = claim_run.at + p_lease
         WHERE r.run_id = run.run_id RETURNING r.* INTO run;
-        INSERT INTO outbound.run_try (run_id, try_no, worker, started_at) VALUES (run.run_id, run.tries, p_worker, now());
+        INSERT INTO outbound.run_try (run_id, try_no, worker, started_at) VALUES (run.run_id, run.tries, p_worker, claim_run.at);
         refusal := outbound._why_not_run(run);
         IF refusal IS NULL THEN
             RETURN jsonb_build_object('run_id', run.run_id, 'try', run.tries, 'job', run.job_name, 'rules', run.rules,
@@ -223,11 +228,11 @@ END
 $$;
 COMMENT ON FUNCTION outbound.claim_run IS 'Takes a queued run for a worker (the one named, or the oldest) and returns what it needs; null if there is none';
 
-CREATE FUNCTION outbound.heartbeat(p_run bigint, p_try integer, p_lease interval DEFAULT '2 minutes') RETURNS boolean
+CREATE FUNCTION outbound.heartbeat(p_run bigint, p_try integer, p_lease interval DEFAULT '2 minutes', at timestamptz DEFAULT now()) RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     WITH extended AS (
-        UPDATE outbound.job_run AS r SET lease_until = now() + p_lease
+        UPDATE outbound.job_run AS r SET lease_until = heartbeat.at + p_lease
         WHERE r.run_id = p_run AND r.tries = p_try AND r.state = 'running'
         RETURNING 1)
     SELECT EXISTS (SELECT 1 FROM extended)
@@ -257,12 +262,15 @@ BEGIN
            count(*) FILTER (WHERE f.state = 'failed') AS failed,
            count(*) FILTER (WHERE f.state = 'known') AS known,
            sum(f.rows_read) AS rows_read, sum(f.added) AS added, sum(f.updated) AS updated, sum(f.duplicates) AS duplicates, sum(f.rejected) AS rejected,
-           string_agg(DISTINCT quote_ident(f.list_name), ', ') AS lists,
+           (SELECT string_agg(format('%s"%s"', CASE WHEN m.made THEN 'new list ' ELSE 'list ' END, m.list_name), ', ' ORDER BY m.list_name)
+            FROM (SELECT l.list_name, bool_or(t.created_at = l.published_at) AS made
+                  FROM outbound.import_file AS l LEFT JOIN outbound.list AS t ON t.list_id = l.list_id
+                  WHERE l.run_id = p_run AND l.state IN ('published', 'done') GROUP BY l.list_name) AS m) AS lists,
            (array_agg(f.reason ORDER BY f.file_id) FILTER (WHERE f.state = 'failed'))[1] AS first_reason,
            string_agg(format('%s: %s (%s)', f.name, f.message, f.reason), '; ' ORDER BY f.file_id) FILTER (WHERE f.state = 'failed') AS failures
     INTO s FROM outbound.import_file AS f WHERE f.run_id = p_run;
     IF s.loaded > 0 THEN
-        lines := lines || format('%s file(s), %s rows: %s added, %s updated, %s duplicates, %s rejected; list %s',
+        lines := lines || format('%s file(s), %s rows: %s added, %s updated, %s duplicates, %s rejected; %s',
                                  s.loaded, s.rows_read, s.added, s.updated, s.duplicates, s.rejected, s.lists);
     END IF;
     IF s.known > 0 THEN
@@ -287,7 +295,8 @@ DECLARE
     result text;
     message text;
 BEGIN
-    PERFORM outbound._drop_load(l.load_id) FROM outbound.load AS l WHERE l.run_id = p_run;
+    -- The load of an earlier try whose worker hangs is locked by its connection: maintain() removes it later.
+    PERFORM outbound._drop_load(l.load_id) FROM (SELECT o.load_id FROM outbound.load AS o WHERE o.run_id = p_run FOR UPDATE SKIP LOCKED) AS l;
     PERFORM outbound._fail_taken_files(p_run, coalesce(p_reason, 'internal'), coalesce(p_message, 'the run ended before the file was imported'));
     summary := outbound._finish_summary(p_run);
     IF p_reason IS NULL THEN

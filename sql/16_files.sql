@@ -14,7 +14,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._settle_gone_files IS 'Closes the ledger entries of published files that are no longer on the server';
 
-CREATE FUNCTION outbound._file_decision(p_run outbound.job_run, p_entry jsonb) RETURNS text
+CREATE FUNCTION outbound._file_decision(p_run outbound.job_run, p_entry jsonb, p_at timestamptz) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -30,7 +30,7 @@ BEGIN
     ELSIF p_entry ->> 'kind' <> 'file' THEN
         RETURN 'not_regular_file';
     ELSIF outbound.file_is_in_transfer(listed_name)
-       OR changed_at > clock_timestamp() - make_interval(secs => (rules ->> 'settle_seconds')::double precision) THEN
+       OR changed_at > p_at - make_interval(secs => (rules ->> 'settle_seconds')::double precision) THEN
         RETURN 'still_growing';
     ELSIF EXISTS (SELECT 1 FROM outbound.import_file AS f
                   WHERE f.job_id = p_run.job_id AND f.name = listed_name AND f.state = 'published'
@@ -79,7 +79,7 @@ END
 $$;
 COMMENT ON FUNCTION outbound._take_file IS 'Enters a file in the ledger for this run';
 
-CREATE FUNCTION outbound.plan_files(p_run bigint, p_try integer, p_listing jsonb) RETURNS jsonb
+CREATE FUNCTION outbound.plan_files(p_run bigint, p_try integer, p_listing jsonb, at timestamptz DEFAULT now()) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -94,7 +94,7 @@ BEGIN
     END IF;
     PERFORM outbound._settle_gone_files(run, p_listing);
     WITH decided AS (
-        SELECT e.position - 1 AS index, e.entry, outbound._file_decision(run, e.entry) AS decision
+        SELECT e.position - 1 AS index, e.entry, outbound._file_decision(run, e.entry, plan_files.at) AS decision
         FROM jsonb_array_elements(p_listing) WITH ORDINALITY AS e (entry, position)
     ), ordered AS (
         SELECT d.*, row_number() OVER (ORDER BY (d.entry ->> 'modified_at')::double precision, d.entry ->> 'name') AS place

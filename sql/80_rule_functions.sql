@@ -19,3 +19,4 @@ COMMENT ON FUNCTION outbound.definition_for_header IS 'Definition of a list that
 COMMENT ON FUNCTION outbound.check_header IS 'Why the names of a header are refused; null when they are good';
 COMMENT ON FUNCTION outbound.match_header IS 'Why a header does not fit a list; null when it does';
 COMMENT ON FUNCTION outbound.check_job_rules IS 'Checks the rules of a job and returns them with every default, or raises an error that names the field';
+COMMENT ON FUNCTION outbound.check_job_columns IS 'Refuses columns of a job whose inboxes do not exist or do not fit';

@@ -40,7 +40,8 @@ def attempted(database: Database, table: str, unit: str, status: str = "C", resu
         database,
         table + "_detail",
         "UPDATE outbound_list.{} SET sys_attempts = 1, sys_attempts_noanswer = 1, sys_status = %s, "
-        "sys_last_attempt_datetime = now(), sys_last_attempt_dialer_attempt_result_id = %s WHERE sys_channel_user = %s",
+        "sys_last_attempt_datetime = now(), sys_last_attempt_dialer_attempt_result_id = %s "
+        "WHERE sys_channel_user = %s",
         status,
         result,
         unit,
@@ -66,7 +67,8 @@ def test_append_only_keeps_the_contact_that_is_there(database: Database, table: 
     report = add(
         database, "people", person("anna", phone=OTHER_PHONE, name="Other"), person("cy", phone=PHONE)
     )
-    assert {name: report[name] for name in ("rows_read", "added", "updated", "duplicates", "records_added")} == {
+    counted = ("rows_read", "added", "updated", "duplicates", "records_added")
+    assert {name: report[name] for name in counted} == {
         "rows_read": 2, "added": 1, "updated": 0, "duplicates": 1, "records_added": 1,
     }  # fmt: skip
     assert rows(database, table, "sys_id, name") == [("anna", "Anna"), ("bo", None), ("cy", None)]
@@ -96,7 +98,8 @@ def test_an_unchanged_unit_keeps_its_attempts_and_its_callback(database: Databas
     change(
         database,
         table + "_detail",
-        "UPDATE outbound_list.{} SET sys_status = 'S', sys_scheduled_at = now() + '1 day' WHERE sys_channel_user = %s",
+        "UPDATE outbound_list.{} SET sys_status = 'S', sys_scheduled_at = now() + '1 day' "
+        "WHERE sys_channel_user = %s",
         PHONE,
     )
     report = update(database, person("anna", phone="044 111-22-33", email=EMAIL, name="Ганна"))

@@ -2,6 +2,7 @@
 (on every major that is supported, and from the older to the newer).
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,20 +65,10 @@ def both(
     with Cluster(majors[0]) as old, Cluster(majors[1]) as new:
         source = copy_template(old)
         use(source)
-        # The newer pg_dump, as the manual recommends for a move to a newer server.
-        Database(source.cluster if majors[0] == majors[1] else Lender(new, old), source.name).dump(file)
+        source.dump(file)
         target = new.create_database(source.name)
         target.restore(file)
         yield source, target
-
-
-class Lender:
-    """The programs of one cluster for the database of another."""
-
-    def __init__(self, programs: Cluster, server: Cluster) -> None:
-        self.program = programs.program
-        self.environment = server.environment
-        self.conninfo = server.conninfo
 
 
 def test_every_table_and_sequence_is_the_same(both: tuple[Database, Database]) -> None:
@@ -97,10 +88,10 @@ def test_every_definition_right_and_comment_is_the_same(both: tuple[Database, Da
     source, target = both
     before, after = catalog.definitions(source), catalog.definitions(target)
     if source.cluster.major != target.cluster.major:
-        # NOT NULL became a constraint with a name, owners got one more right, and views are printed otherwise.
-        before, after = (
-            {name: "" for name in side if not name.endswith("_not_null")} for side in (before, after)
-        )
+        # NOT NULL became a constraint with a name, row types are members no more, owners have one more
+        # right, and views are printed otherwise.
+        left_out = re.compile("_not_null$|^member type ")
+        before, after = ({name: "" for name in side if not left_out.search(name)} for side in (before, after))
     assert after.keys() == before.keys()
     for name, said in before.items():
         assert after[name] == said, name

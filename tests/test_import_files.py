@@ -9,7 +9,17 @@ import psycopg
 import pytest
 
 from support.cluster import Database
-from support.lists import HEADER, add, create_job, create_list, person, rows, set_up_account, table_of
+from support.lists import (
+    COLUMNS,
+    HEADER,
+    add,
+    create_job,
+    create_list,
+    person,
+    rows,
+    set_up_account,
+    table_of,
+)
 from support.run import LONG_AGO, Run, entry
 
 ANNA = person("anna", phone="+380441112233", email="anna@example.org", name="Anna")
@@ -240,7 +250,7 @@ def test_two_runs_that_both_make_the_missing_list_do_not_make_two(jobs: Database
     first.publish(loads[0])
     with pytest.raises(psycopg.Error) as raised:
         second.publish(loads[1])
-    assert raised.value.diag.sqlstate == "OB404"
+    assert raised.value.diag.sqlstate == "OB405"
     second.finish("list_exists", "it was made meanwhile")
     assert jobs.query("SELECT name, total FROM outbound.list_status") == [("Everybody", 1)]
 
@@ -275,6 +285,16 @@ def test_columns_that_the_job_does_not_name_become_text(jobs: Database) -> None:
     columns = [(column["name"], column["column_type"]) for column in answer["shape"]["columns"]]
     assert columns == [(name, "text") for name in ["Extra", *HEADER]]
     assert answer["shape"]["identifier"] == 1
+
+
+def test_the_identifier_need_not_be_among_the_jobs_columns_but_must_be_in_the_file(jobs: Database) -> None:
+    create_job(jobs, columns=COLUMNS[2:], identifier="Client ID", contact_name="Name")
+    run = Run.of(jobs)
+    file = run.take()
+    refused = run.call("begin_load", file, HEADER[1:])["refused"]
+    assert refused["reason"] == "header_missing"
+    assert "Client ID" in str(refused)
+    assert run.begin(file).shape["identifier"] == 0
 
 
 def test_a_flush_is_all_or_nothing_and_readers_never_see_an_empty_list(jobs: Database) -> None:
@@ -315,8 +335,8 @@ def test_a_flush_keeps_rights_and_gives_none_back(jobs: Database) -> None:
     jobs.query("REVOKE ALL ON outbound_list.contacts_detail FROM outbound_reader")
     jobs.query("GRANT SELECT ON outbound_list.contacts TO outbound_dialer WITH GRANT OPTION")
     rights = """SELECT relname::text, grantee::regrole::text, privilege_type, is_grantable
-        FROM pg_class, aclexplode(relacl) WHERE relname IN ('contacts', 'contacts_detail') AND grantee <> relowner
-        ORDER BY 1, 2, 3"""
+        FROM pg_class, aclexplode(relacl)
+        WHERE relname IN ('contacts', 'contacts_detail') AND grantee <> relowner ORDER BY 1, 2, 3"""
     before = jobs.query(rights)
     number = jobs.value("SELECT 'outbound_list.contacts'::regclass::oid")
     flush(jobs)
@@ -327,7 +347,8 @@ def test_a_flush_keeps_rights_and_gives_none_back(jobs: Database) -> None:
 ADDITIONS = {
     "view": ("CREATE VIEW added AS SELECT sys_id FROM outbound_list.contacts", "SELECT * FROM added"),
     "function": (
-        "CREATE FUNCTION added() RETURNS text BEGIN ATOMIC SELECT max(sys_id) FROM outbound_list.contacts; END",
+        "CREATE FUNCTION added() RETURNS text "
+        "BEGIN ATOMIC SELECT max(sys_id) FROM outbound_list.contacts; END",
         "SELECT added()",
     ),
     "index": (
@@ -336,11 +357,13 @@ ADDITIONS = {
     ),
     "check": (
         "ALTER TABLE outbound_list.contacts ADD CONSTRAINT added CHECK (name <> '')",
-        "SELECT 'bo' FROM pg_constraint WHERE conname = 'added' AND conrelid = 'outbound_list.contacts'::regclass",
+        "SELECT 'bo' FROM pg_constraint "
+        "WHERE conname = 'added' AND conrelid = 'outbound_list.contacts'::regclass",
     ),
     "right on a column": (
         "GRANT SELECT (name) ON outbound_list.contacts TO outbound_dialer",
-        "SELECT 'bo' WHERE has_column_privilege('outbound_dialer', 'outbound_list.contacts', 'name', 'SELECT')",
+        "SELECT 'bo' "
+        "WHERE has_column_privilege('outbound_dialer', 'outbound_list.contacts', 'name', 'SELECT')",
     ),
     "row security": (
         "CREATE POLICY added ON outbound_list.contacts USING (true); "

@@ -77,7 +77,8 @@ def test_two_callers_at_once_do_not_disturb_each_other(jobs: Database) -> None:
 
 def test_history_past_its_retention_goes_and_what_a_job_knows_stays(jobs: Database) -> None:
     jobs.query(
-        "SELECT outbound.alter_job('job', jsonb_set(rules, '{files,ignore_duplicates}', 'true')) FROM outbound.job"
+        "SELECT outbound.alter_job('job', jsonb_set(rules, '{files,ignore_duplicates}', 'true')) "
+        "FROM outbound.job"
     )
     run = Run.of(jobs)
     file = run.take()
@@ -109,7 +110,9 @@ def test_retention_is_the_accounts(jobs: Database) -> None:
 
 
 @pytest.fixture(params=[15, 18])
-def preloaded(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def preloaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    # Whatever the environment asks of Rust, the log shows the errors of Postgres as Postgres wrote them.
+    monkeypatch.setenv("RUST_BACKTRACE", "1")
     build.install_extension(request.param)
     settings = {"pg_outbound.databases": "absent, duty, plain", "pg_outbound.maintain_every": "1"}
     with Cluster(request.param, preload=["pg_outbound"], settings=settings) as cluster:
@@ -127,10 +130,9 @@ def test_the_background_worker_goes_on_after_a_crash_and_after_an_error(preloade
     database = preloaded.create_database("duty", extension=True)
     with database.connect() as connection:
         connection.execute("ALTER FUNCTION outbound.return_ended_runs RENAME TO hidden")
-        processes.wait_until(
-            lambda: "function outbound.return_ended_runs() does not exist" in preloaded.log_tail(),
-            "an error in the log",
-        )
+        said = "ERROR:  function outbound.return_ended_runs() does not exist"
+        processes.wait_until(lambda: said in preloaded.log.read_text(), "an error in the log")
+        assert "pgrx" not in preloaded.log.read_text()
         connection.execute("ALTER FUNCTION outbound.hidden RENAME TO return_ended_runs")
     preloaded.crash()
     preloaded.start()

@@ -18,7 +18,8 @@ OPERATOR = READER | {
     "run_now", "return_ended_runs", "drop_dead_loads", "prune_history", "maintain",
 }  # fmt: skip
 ADMIN = OPERATOR | {
-    "set_account", "create_inbox", "drop_inbox", "create_sftp_server", "alter_sftp_server", "drop_sftp_server",
+    "set_account", "create_inbox", "drop_inbox",
+    "create_sftp_server", "alter_sftp_server", "drop_sftp_server",
 }  # fmt: skip
 WORKER = {
     "claim_run", "heartbeat", "pin_host_key", "plan_files", "file_fetched", "begin_load", "create_load_table",
@@ -73,8 +74,8 @@ def test_each_role_may_call_its_functions_and_no_others(each_database: Database,
 def test_readers_read_every_table_and_only_the_worker_writes_one(used: Database, role: str) -> None:
     question = """SELECT c.oid::regclass::text, p FROM pg_class AS c,
             unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p
-        WHERE relnamespace IN ('outbound'::regnamespace, 'outbound_list'::regnamespace) AND relkind IN ('r', 'v')
-            AND has_table_privilege(%s, c.oid, p)"""
+        WHERE relnamespace IN ('outbound'::regnamespace, 'outbound_list'::regnamespace)
+            AND relkind IN ('r', 'v') AND has_table_privilege(%s, c.oid, p)"""
     may = set(used.query(question, role))
     everything = used.query(
         """SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'v')
@@ -90,13 +91,17 @@ def test_readers_read_every_table_and_only_the_worker_writes_one(used: Database,
 
 def test_nothing_is_granted_to_public(used: Database) -> None:
     question = """
-        SELECT 'relation', oid::regclass::text FROM pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner)))
+        SELECT 'relation', oid::regclass::text
+        FROM pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner)))
         WHERE relnamespace IN (SELECT oid FROM mine) AND relkind IN ('r', 'v', 'S') AND grantee = 0
-        UNION ALL SELECT 'function', oid::regprocedure::text FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner)))
+        UNION ALL SELECT 'function', oid::regprocedure::text
+        FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner)))
         WHERE pronamespace IN (SELECT oid FROM mine) AND grantee = 0
-        UNION ALL SELECT 'type', oid::regtype::text FROM pg_type, aclexplode(coalesce(typacl, acldefault('T', typowner)))
+        UNION ALL SELECT 'type', oid::regtype::text
+        FROM pg_type, aclexplode(coalesce(typacl, acldefault('T', typowner)))
         WHERE typnamespace IN (SELECT oid FROM mine) AND typtype = 'e' AND grantee = 0
-        UNION ALL SELECT 'schema', nspname::text FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
+        UNION ALL SELECT 'schema', nspname::text
+        FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
         WHERE oid IN (SELECT oid FROM mine) AND grantee = 0"""
     mine = "WITH mine AS (SELECT oid FROM pg_namespace WHERE nspname LIKE 'outbound%') "
     assert used.query(mine + question) == []
@@ -120,9 +125,12 @@ def test_every_object_has_a_comment(each_database: Database) -> None:
             AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u'))
         )
         SELECT pg_describe_object(classid, objid, 0) FROM member
-        WHERE NOT EXISTS (SELECT 1 FROM pg_description AS d WHERE d.classoid = classid AND d.objoid = objid AND d.objsubid = 0)
-        AND NOT EXISTS (SELECT 1 FROM pg_class AS s WHERE s.oid = objid AND classid = 'pg_class'::regclass AND s.relkind = 'S')
-        AND NOT EXISTS (SELECT 1 FROM pg_type AS t WHERE t.oid = objid AND classid = 'pg_type'::regclass AND t.typtype <> 'e')
+        WHERE NOT EXISTS (SELECT 1 FROM pg_description AS d
+                          WHERE d.classoid = classid AND d.objoid = objid AND d.objsubid = 0)
+        AND NOT (classid = 'pg_class'::regclass
+                 AND EXISTS (SELECT 1 FROM pg_class AS s WHERE s.oid = objid AND s.relkind = 'S'))
+        AND NOT (classid = 'pg_type'::regclass
+                 AND EXISTS (SELECT 1 FROM pg_type AS t WHERE t.oid = objid AND t.typtype <> 'e'))
         UNION ALL
         SELECT pg_describe_object(classid, objid, attnum) FROM member JOIN pg_attribute ON attrelid = objid
         JOIN pg_class AS c ON c.oid = objid
@@ -209,7 +217,8 @@ def test_a_worker_imports_with_its_own_rights_and_reads_no_list(used: Database, 
     load = run.load(file, [ANNA])
     with worker.connect(autocommit=False) as connection:
         with connection.cursor().copy(
-            "COPY outbound.rejected_row (file_id, line_number, column_name, reason, severity, message, original) FROM STDIN"
+            "COPY outbound.rejected_row "
+            "(file_id, line_number, column_name, reason, severity, message, original) FROM STDIN"
         ) as copy:
             copy.write_row([file, 3, None, "bad_value", "row", "no number", "x"])
         run.call_on(connection, "publish", load.number, load.counts(rows_read=2, rejected=1))

@@ -8,7 +8,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from support.cluster import Database
-from support.lists import HEADER, add, create_job, create_list, person, rows, set_up_account, table_of
+from support.lists import HEADER, add, create_job, create_list, person, set_up_account
 from support.run import Run
 
 ANNA = person("anna", phone="+380441112233", email="anna@example.org", name="Anna")
@@ -299,7 +299,8 @@ def test_a_row_that_was_refused_is_kept_with_its_file(jobs: Database) -> None:
     load = run.load(file, [ANNA])
     with jobs.connect(autocommit=False) as connection:
         connection.execute(
-            "INSERT INTO outbound.rejected_row VALUES (%s, 3, 'Client ID', 'empty_client_id', 'row', 'is empty', ',x')",
+            "INSERT INTO outbound.rejected_row "
+            "VALUES (%s, 3, 'Client ID', 'empty_client_id', 'row', 'is empty', ',x')",
             [file],
         )
         run.call_on(connection, "publish", load.number, load.counts(rows_read=2, rejected=1))

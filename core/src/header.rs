@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use crate::identifier::{check_display_name, header_key};
+use crate::identifier::{check_display_name, header_key, is_reserved};
 use crate::reason::Reason;
 use crate::shape::{MAX_COLUMNS, Shape};
 
@@ -170,13 +170,6 @@ pub fn match_columns(shape: &Shape, names: &[String]) -> Result<Vec<usize>, Head
                import this one into a new list."
             .to_owned(),
     })
-}
-
-/// Whether a column name is kept for the list itself (contact-lists §2.3, reserved names).
-pub(crate) fn is_reserved(name: &str) -> bool {
-    name.trim()
-        .get(..4)
-        .is_some_and(|start| start.eq_ignore_ascii_case("sys_"))
 }
 
 /// Most names shown in one message.

@@ -181,6 +181,13 @@ pub fn header_key(name: &str) -> String {
         .collect()
 }
 
+/// Whether a column name is kept for the list itself (contact-lists §2.3, reserved names).
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.trim()
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("sys_"))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

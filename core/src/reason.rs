@@ -147,8 +147,6 @@ text_enum! {
         Database = "database",
         /// The worker that ran the job died.
         WorkerLost = "worker_lost",
-        /// The run was cancelled by a person.
-        Cancelled = "cancelled",
         /// A fault of the product itself.
         Internal = "internal",
     }
@@ -188,7 +186,6 @@ impl Reason {
             | Self::Storage
             | Self::Database
             | Self::WorkerLost
-            | Self::Cancelled
             | Self::Internal => Severity::Run,
             Self::FileEmpty
             | Self::NoRows

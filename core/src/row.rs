@@ -14,7 +14,9 @@ use crate::fields::Fields;
 use crate::header::{HeaderError, match_columns};
 use crate::reason::Reason;
 use crate::shape::{ContactColumn, Shape};
-use crate::status::RecordCode;
+use crate::status::{
+    ContactCode, ContactFacts, RecordCode, TypeFacts, contact_status, type_status,
+};
 use crate::unit::{ConversationType, UnitRules, UnitType};
 use crate::value::{ColumnType, Value, parse};
 
@@ -72,6 +74,31 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// Codes of the contact, as a whole and for calls, email and social media, with records that
+    /// were never attempted (contact-lists §5.4).
+    #[must_use]
+    pub fn codes(&self) -> [ContactCode; 4] {
+        let kinds = [
+            ConversationType::Call,
+            ConversationType::Email,
+            ConversationType::SocialMedia,
+        ];
+        let types = kinds.map(|kind| {
+            type_status(&TypeFacts {
+                callable: self.units.iter().any(|unit| {
+                    unit.conversation_type == Some(kind)
+                        && unit.record_code() == RecordCode::Callable
+                }),
+                ..TypeFacts::default()
+            })
+        });
+        let contact = contact_status(&ContactFacts {
+            callable: types.contains(&ContactCode::Callable),
+            ..ContactFacts::default()
+        });
+        [contact, types[0], types[1], types[2]]
+    }
+
     /// The text of a unit: canonical when it is valid, as given otherwise.
     #[must_use]
     pub fn text_of(&self, unit: &Unit) -> &str {
@@ -85,6 +112,9 @@ impl Scratch {
         self.reports.clear();
     }
 }
+
+/// Most characters of a value that a message repeats.
+const SHOWN_CHARS: usize = 64;
 
 /// One communication unit of a contact; it becomes one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +157,21 @@ pub struct Report {
     pub column: Option<usize>,
     /// Field of the file, from 0; `None` when the row as a whole is meant.
     pub field: Option<usize>,
+}
+
+impl Report {
+    /// What is reported, in words.
+    #[must_use]
+    pub fn message(&self, shape: &Shape, fields: Fields<'_>) -> Cow<'static, str> {
+        let contact = self.column.and_then(|column| shape.columns.get(column)).and_then(|column| column.contact);
+        match (contact, self.field.and_then(|field| fields.get(field))) {
+            (Some(contact), Some(value)) => {
+                let shown: String = value.trim().chars().take(SHOWN_CHARS).collect();
+                format!("\"{shown}\" is not a valid {}", contact.unit_type.words()).into()
+            }
+            _ => "the contact has no valid unit".into(),
+        }
+    }
 }
 
 /// A row that is loaded.

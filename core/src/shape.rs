@@ -9,8 +9,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::header::is_reserved;
-use crate::identifier::{check_display_name, header_key};
+use crate::identifier::{check_display_name, header_key, is_reserved};
 use crate::reason::Reason;
 use crate::unit::{ConversationType, UnitType};
 use crate::value::ColumnType;

@@ -49,6 +49,20 @@ text_enum! {
     }
 }
 
+impl UnitType {
+    /// What people call such a unit.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Phone => "phone number",
+            Self::Email => "e-mail address",
+            Self::ConversationId => "conversation id",
+            Self::MessengerId => "messenger id",
+            Self::Username => "user name",
+        }
+    }
+}
+
 /// A text that is no unit of its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not a valid {unit_type}: expected {expected}")]

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use pgrx::PgMemoryContexts;
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, SignalWakeFlags};
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
+use crate::error::raise;
 use crate::settings;
 
 /// Registers the launcher, when the library is loaded at server start.
@@ -50,7 +52,9 @@ pub extern "C-unwind" fn outbound_launcher_main(_arg: pg_sys::Datum) {
                 .set_restart_time(None)
                 .load_dynamic();
             if started.is_err() {
-                log!("pg_outbound: no free worker slot for database {database}; raise max_worker_processes");
+                log!(
+                    "pg_outbound: no free worker slot for database {database}; raise max_worker_processes"
+                );
             }
         }
     }
@@ -76,10 +80,28 @@ pub extern "C-unwind" fn outbound_maintain_main(_arg: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     BackgroundWorker::connect_worker_to_spi(Some(BackgroundWorker::get_extra()), None);
     let installed = BackgroundWorker::transaction(|| {
-        Spi::get_one::<bool>("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'pg_outbound') AND NOT pg_catalog.pg_is_in_recovery()")
+        Spi::get_one::<bool>(
+            "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'pg_outbound') AND NOT pg_catalog.pg_is_in_recovery()",
+        )
     });
     if matches!(installed, Ok(Some(true))) {
-        call_maintain();
+        PgTryBuilder::new(call_maintain)
+            .catch_others(raise_plainly)
+            .execute();
+    }
+}
+
+/// Raises an error again as Postgres raised it: on its way through Rust its DETAIL got a backtrace, where
+/// the server's environment asks for one.
+fn raise_plainly(caught: CaughtError) {
+    match caught {
+        CaughtError::PostgresError(report) => raise(
+            report.sql_error_code(),
+            report.message().to_owned(),
+            report.detail().unwrap_or_default(),
+            report.hint().unwrap_or_default(),
+        ),
+        other => other.rethrow(),
     }
 }
 
@@ -97,7 +119,8 @@ fn call_maintain() {
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, command.as_ptr());
         pg_sys::StartTransactionCommand();
         let planned = context.switch_to(|_| {
-            let parsed = pg_sys::list_nth(pg_sys::pg_parse_query(command.as_ptr()), 0).cast::<pg_sys::RawStmt>();
+            let parsed = pg_sys::list_nth(pg_sys::pg_parse_query(command.as_ptr()), 0)
+                .cast::<pg_sys::RawStmt>();
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
             let rewritten = pg_sys::pg_analyze_and_rewrite_fixedparams(
                 parsed,
@@ -106,7 +129,8 @@ fn call_maintain() {
                 0,
                 std::ptr::null_mut(),
             );
-            let planned = pg_sys::pg_plan_queries(rewritten, command.as_ptr(), 0, std::ptr::null_mut());
+            let planned =
+                pg_sys::pg_plan_queries(rewritten, command.as_ptr(), 0, std::ptr::null_mut());
             pg_sys::PopActiveSnapshot();
             planned
         });
@@ -124,9 +148,24 @@ fn call_maintain() {
         let nowhere = pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestNone);
         let everything = core::ffi::c_long::MAX;
         #[cfg(not(feature = "pg18"))]
-        pg_sys::PortalRun(portal, everything, true, true, nowhere, nowhere, std::ptr::null_mut());
+        pg_sys::PortalRun(
+            portal,
+            everything,
+            true,
+            true,
+            nowhere,
+            nowhere,
+            std::ptr::null_mut(),
+        );
         #[cfg(feature = "pg18")]
-        pg_sys::PortalRun(portal, everything, true, nowhere, nowhere, std::ptr::null_mut());
+        pg_sys::PortalRun(
+            portal,
+            everything,
+            true,
+            nowhere,
+            nowhere,
+            std::ptr::null_mut(),
+        );
         pg_sys::PortalDrop(portal, false);
         pg_sys::CommitTransactionCommand();
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());

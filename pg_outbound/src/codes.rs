@@ -1,7 +1,9 @@
 //! The stored codes of a contact from its records (contact-lists §5.4): one rule, in core, called by
 //! set-based SQL once a contact.
 
-use outbound_core::status::{ContactCode, ContactFacts, RecordCode, TypeFacts, contact_status, type_status};
+use outbound_core::status::{
+    ContactCode, ContactFacts, RecordCode, TypeFacts, contact_status, is_closed, type_status,
+};
 use pgrx::prelude::*;
 
 use crate::error::raise;
@@ -24,12 +26,25 @@ pub fn derive_codes(
     present: Vec<Option<String>>,
     close_if_all: bool,
 ) -> Vec<String> {
-    let stored = |i: usize| present.get(i).and_then(|code| code.as_deref()).map(contact_code);
+    let stored = |i: usize| {
+        present
+            .get(i)
+            .and_then(|code| code.as_deref())
+            .map(contact_code)
+    };
     let mut facts = [TypeFacts::default(); 3];
     let mut has_units = [false; 3];
     for (i, code) in codes.iter().enumerate() {
-        let Some(code) = code.as_deref().map(record_code) else { continue };
-        let Some(kind) = types.get(i).and_then(Option::as_deref).and_then(|name| TYPES.iter().position(|t| *t == name)) else { continue };
+        let Some(code) = code.as_deref().map(record_code) else {
+            continue;
+        };
+        let Some(kind) = types
+            .get(i)
+            .and_then(Option::as_deref)
+            .and_then(|name| TYPES.iter().position(|t| *t == name))
+        else {
+            continue;
+        };
         has_units[kind] = true;
         let success = successes.get(i).copied().flatten().unwrap_or(false);
         let fact = &mut facts[kind];
@@ -46,21 +61,24 @@ pub fn derive_codes(
         fact.limit_met = stored(kind + 1) == Some(ContactCode::Exhausted);
     }
     let type_codes = facts.map(|fact| type_status(&fact));
-    let done = |kind: usize| type_codes[kind] == ContactCode::Uncallable;
-    let closed = if close_if_all {
-        has_units.contains(&true) && (0..3).all(|kind| !has_units[kind] || done(kind))
-    } else {
-        (0..3).any(done)
-    };
+    let with_units: Vec<ContactCode> = (0..3)
+        .filter(|kind| has_units[*kind])
+        .map(|kind| type_codes[kind])
+        .collect();
+    let closed = is_closed(close_if_all, &with_units);
     let contact = contact_status(&ContactFacts {
         in_progress: facts.iter().any(|f| f.in_progress),
         queued: facts.iter().any(|f| f.queued),
         closed: closed || stored(0) == Some(ContactCode::Uncallable),
-        agent_callback: (0..3).any(|kind| facts[kind].agent_callback && type_codes[kind] == ContactCode::Callable),
+        agent_callback: (0..3)
+            .any(|kind| facts[kind].agent_callback && type_codes[kind] == ContactCode::Callable),
         limit_met: stored(0) == Some(ContactCode::Exhausted),
         callable: type_codes.contains(&ContactCode::Callable),
     });
-    std::iter::once(contact).chain(type_codes).map(|code| code.as_str().to_owned()).collect()
+    std::iter::once(contact)
+        .chain(type_codes)
+        .map(|code| code.as_str().to_owned())
+        .collect()
 }
 
 fn record_code(text: &str) -> RecordCode {
@@ -72,5 +90,108 @@ fn contact_code(text: &str) -> ContactCode {
 }
 
 fn unknown_code(text: &str) -> ! {
-    raise(PgSqlErrorCode::ERRCODE_DATA_CORRUPTED, format!("\"{text}\" is not a status code"), "", "")
+    raise(
+        PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+        format!("\"{text}\" is not a status code"),
+        "",
+        "",
+    )
+}
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    use crate::testing::{problem, value};
+
+    /// Codes of a contact with these records (`code type success`), stored codes and close rule.
+    fn codes(records: &[(&str, &str, bool)], present: &str, close_if_all: bool) -> String {
+        let list = |part: fn(&(&str, &str, bool)) -> String| {
+            records.iter().map(part).collect::<Vec<_>>().join(",")
+        };
+        value(&format!(
+            "SELECT array_to_string(outbound.derive_codes('{{{}}}', '{{{}}}', '{{{}}}', \
+             string_to_array('{present}', NULL), {close_if_all}), '')",
+            list(|r| r.0.to_owned()),
+            list(|r| r.1.to_owned()),
+            list(|r| r.2.to_string()),
+        ))
+    }
+
+    #[pg_test]
+    fn a_contact_without_records_has_no_callable_one() {
+        assert_eq!(codes(&[], "CCCC", false), "FFFF");
+        let no_record = "SELECT array_to_string(outbound.derive_codes('{NULL}', '{NULL}', '{f}', '{C,C,C,C}', true), '')";
+        assert_eq!(value::<String>(no_record), "FFFF");
+    }
+
+    #[pg_test]
+    fn codes_take_precedence_in_the_documented_order() {
+        let mut records = vec![("C", "call", false)];
+        for (added, expected) in [
+            (("C", "email", false), "CCCF"),
+            (("S", "call", false), "CCCF"),
+            (("U", "email", true), "UCUF"),
+            (("Q", "call", false), "QQUF"),
+            (("I", "email", false), "IQIF"),
+        ] {
+            records.push(added);
+            assert_eq!(codes(&records, "CCCF", false), expected);
+        }
+    }
+
+    #[pg_test]
+    fn a_limit_that_was_met_yields_only_to_an_agents_callback() {
+        assert_eq!(
+            codes(
+                &[("C", "call", false), ("O", "email", false)],
+                "AAAF",
+                false
+            ),
+            "AAAF"
+        );
+        assert_eq!(
+            codes(
+                &[("C", "call", false), ("S", "email", false)],
+                "AAAF",
+                false
+            ),
+            "CACF"
+        );
+    }
+
+    #[pg_test]
+    fn exhausted_and_uncallable_records_leave_nothing_to_call() {
+        assert_eq!(
+            codes(
+                &[
+                    ("A", "call", false),
+                    ("U", "email", false),
+                    ("P", "social_media", false)
+                ],
+                "CCCC",
+                false
+            ),
+            "FFFF"
+        );
+    }
+
+    #[pg_test]
+    fn the_close_rule_decides_what_one_success_closes() {
+        let records = [("U", "call", true), ("C", "email", false)];
+        assert_eq!(codes(&records, "CCCF", false), "UUCF");
+        assert_eq!(codes(&records, "CCCF", true), "CUCF");
+        assert_eq!(
+            codes(&[("U", "call", true), ("U", "email", true)], "CCCF", true),
+            "UUUF"
+        );
+        assert_eq!(codes(&records, "UUCF", true), "UUCF");
+    }
+
+    #[pg_test]
+    fn an_unknown_code_is_reported_as_damage() {
+        let statement = "SELECT outbound.derive_codes('{X}', '{call}', '{f}', '{C,C,C,C}', false)";
+        assert_eq!(problem(statement), "XX001|\"X\" is not a status code||");
+    }
 }

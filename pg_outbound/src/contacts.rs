@@ -7,7 +7,6 @@ use outbound_core::fields::Fields;
 use outbound_core::reason::{Reason, Severity};
 use outbound_core::row::{Account, RowRules, Scratch};
 use outbound_core::shape::Shape;
-use outbound_core::status::{ContactCode, RecordCode};
 use outbound_core::unit::ConversationType;
 use outbound_core::value::Value as Typed;
 use pgrx::JsonB;
@@ -22,11 +21,12 @@ const EPOCH: NaiveDateTime = match NaiveDate::from_ymd_opt(2000, 1, 1) {
     None => NaiveDateTime::MIN,
 };
 
-/// Types in the order of the contact's code columns.
-const TYPE_COLUMNS: [(ConversationType, &str); 3] = [
-    (ConversationType::Call, "sys_status_call"),
-    (ConversationType::Email, "sys_status_email"),
-    (ConversationType::SocialMedia, "sys_status_social_media"),
+/// Columns of the contact's codes, in the order in which core gives them.
+const CODE_COLUMNS: [&str; 4] = [
+    "sys_status",
+    "sys_status_call",
+    "sys_status_email",
+    "sys_status_social_media",
 ];
 
 /// What becomes of the given contacts.
@@ -50,22 +50,40 @@ struct Outcome {
 pub fn check_contacts(shape: JsonB, account: JsonB, contacts: Option<JsonB>) -> JsonB {
     let shape: Shape = own_document("the shape of the list", shape.0);
     let account: Account = own_document("the account", account.0);
-    let names: Vec<String> = shape.columns.iter().map(|column| column.name.clone()).collect();
+    let names: Vec<String> = shape
+        .columns
+        .iter()
+        .map(|column| column.name.clone())
+        .collect();
     let rules = RowRules::new(&shape, &names, &account)
         .unwrap_or_else(|error| invalid(error.message.clone(), &error.detail, &error.hint));
     let Some(Value::Array(rows)) = contacts.map(|contacts| contacts.0) else {
-        invalid("contacts must be an array of objects", "", "Write [{\"id\": \"1\", \"phone\": \"+380441234567\"}].")
+        invalid(
+            "contacts must be an array of objects",
+            "",
+            "Write [{\"id\": \"1\", \"phone\": \"+380441234567\"}].",
+        )
     };
     let mut outcome = Outcome::default();
     let mut seen = HashSet::new();
     let mut scratch = Scratch::default();
     for (i, row) in rows.iter().enumerate() {
         let (text, ends) = row_text(&shape, row, i + 1);
-        let fields = Fields { text: &text, ends: &ends };
+        let fields = Fields {
+            text: &text,
+            ends: &ends,
+        };
         match rules.check(fields, &mut scratch) {
             Err(refused) => {
                 outcome.rejected += 1;
-                outcome.report(&shape, i + 1, refused.reason, refused.column, &refused.message, row);
+                outcome.report(
+                    &shape,
+                    i + 1,
+                    refused.reason,
+                    refused.column,
+                    &refused.message,
+                    row,
+                );
             }
             Ok(_) => {
                 let identifier = rules.identifier(fields).map(str::to_owned);
@@ -73,7 +91,14 @@ pub fn check_contacts(shape: JsonB, account: JsonB, contacts: Option<JsonB>) -> 
                     && !seen.insert(id.clone())
                 {
                     outcome.duplicates += 1;
-                    outcome.report(&shape, i + 1, Reason::DuplicateClientId, shape.identifier, "the identifier stood in an earlier row", row);
+                    outcome.report(
+                        &shape,
+                        i + 1,
+                        Reason::DuplicateClientId,
+                        shape.identifier,
+                        "the identifier stood in an earlier row",
+                        row,
+                    );
                     continue;
                 }
                 outcome.accept(&shape, fields, &scratch, identifier, i + 1, row);
@@ -92,10 +117,21 @@ pub fn check_contacts(shape: JsonB, account: JsonB, contacts: Option<JsonB>) -> 
 /// The cells of one object in list order, as a file would have them: text end to end, and where each ends.
 fn row_text(shape: &Shape, row: &Value, number: usize) -> (String, Vec<usize>) {
     let Value::Object(cells) = row else {
-        invalid(format!("contact {number} is not an object"), "", "Write each contact as {\"column\": \"value\"}.")
+        invalid(
+            format!("contact {number} is not an object"),
+            "",
+            "Write each contact as {\"column\": \"value\"}.",
+        )
     };
-    if let Some(unknown) = cells.keys().find(|key| !shape.columns.iter().any(|column| column.name == **key)) {
-        let known: Vec<&str> = shape.columns.iter().map(|column| column.name.as_str()).collect();
+    if let Some(unknown) = cells
+        .keys()
+        .find(|key| !shape.columns.iter().any(|column| column.name == **key))
+    {
+        let known: Vec<&str> = shape
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
         invalid(
             format!("contact {number}: the list has no column \"{unknown}\""),
             &format!("Its columns: {}.", known.join(", ")),
@@ -119,31 +155,46 @@ fn row_text(shape: &Shape, row: &Value, number: usize) -> (String, Vec<usize>) {
 }
 
 impl Outcome {
-    fn report(&mut self, shape: &Shape, number: usize, reason: Reason, column: Option<usize>, message: &str, row: &Value) {
+    fn report(
+        &mut self,
+        shape: &Shape,
+        number: usize,
+        reason: Reason,
+        column: Option<usize>,
+        message: &str,
+        row: &Value,
+    ) {
         self.reported.push(json!({
             "row": number, "column": column.and_then(|c| shape.columns.get(c)).map(|c| &c.name), "reason": reason.code(),
             "severity": if reason.severity() == Severity::Warning { "warning" } else { "row" }, "message": message, "original": row,
         }));
     }
 
-    fn accept(&mut self, shape: &Shape, fields: Fields<'_>, scratch: &Scratch, identifier: Option<String>, number: usize, row: &Value) {
+    fn accept(
+        &mut self,
+        shape: &Shape,
+        fields: Fields<'_>,
+        scratch: &Scratch,
+        identifier: Option<String>,
+        number: usize,
+        row: &Value,
+    ) {
         let sys_id = identifier.unwrap_or_else(|| (self.contacts.len() + 1).to_string());
         let mut contact = Map::new();
         for (column, value) in shape.columns.iter().zip(&scratch.values) {
             contact.insert(column.identifier.clone(), cell(value, fields));
         }
-        let mut callable = false;
-        for (kind, code_column) in TYPE_COLUMNS {
-            let usable = scratch.units.iter().any(|unit| unit.record_code() == RecordCode::Callable && unit.conversation_type == Some(kind));
-            callable |= usable;
-            contact.insert(code_column.to_owned(), code(usable));
+        for (column, code) in CODE_COLUMNS.into_iter().zip(scratch.codes()) {
+            contact.insert(column.to_owned(), json!(code.as_str()));
         }
         contact.insert("list_id".to_owned(), json!(shape.list_id));
         contact.insert("sys_id".to_owned(), json!(sys_id));
-        contact.insert("sys_status".to_owned(), code(callable));
         self.contacts.push(Value::Object(contact));
         for unit in &scratch.units {
-            let source = shape.columns.get(unit.column).map(|column| column.name.as_str());
+            let source = shape
+                .columns
+                .get(unit.column)
+                .map(|column| column.name.as_str());
             self.records.push(json!({
                 "list_id": shape.list_id, "sys_id": self.records.len() + 1, "sys_contact_id": sys_id,
                 "sys_channel_user": scratch.unit_text.get(unit.start..unit.end), "sys_channel_user_type": unit.unit_type.as_str(),
@@ -154,13 +205,16 @@ impl Outcome {
         }
         for report in &scratch.reports {
             self.warnings += 1;
-            self.report(shape, number, report.reason, report.column, report.reason.code(), row);
+            self.report(
+                shape,
+                number,
+                report.reason,
+                report.column,
+                &report.message(shape, fields),
+                row,
+            );
         }
     }
-}
-
-fn code(callable: bool) -> Value {
-    Value::from(if callable { ContactCode::Callable } else { ContactCode::Flagged }.as_str())
 }
 
 /// A typed value as jsonb_populate_recordset reads it.
@@ -174,7 +228,11 @@ fn cell(value: &Typed, fields: Fields<'_>) -> Value {
         Typed::Boolean(flag) => json!(flag),
         Typed::Date(days) => json!((EPOCH.date() + TimeDelta::days(i64::from(days))).to_string()),
         Typed::Timestamptz(micros) => {
-            json!((EPOCH + TimeDelta::microseconds(micros)).and_utc().to_rfc3339())
+            json!(
+                (EPOCH + TimeDelta::microseconds(micros))
+                    .and_utc()
+                    .to_rfc3339()
+            )
         }
     }
 }

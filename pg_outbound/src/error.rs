@@ -20,7 +20,12 @@ pub fn raise(code: PgSqlErrorCode, message: impl Into<String>, detail: &str, hin
 
 /// Raises `invalid_parameter_value`, the code of everything a caller can mend by giving other text.
 pub fn invalid(message: impl Into<String>, detail: &str, hint: &str) -> ! {
-    raise(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message, detail, hint)
+    raise(
+        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        message,
+        detail,
+        hint,
+    )
 }
 
 /// Reads a document that this extension's own SQL built.
@@ -29,6 +34,48 @@ pub fn invalid(message: impl Into<String>, detail: &str, hint: &str) -> ! {
 /// Raises `internal_error` when it does not have the expected form: a defect, not bad input.
 pub fn own_document<T: serde::de::DeserializeOwned>(what: &str, document: serde_json::Value) -> T {
     serde_json::from_value(document).unwrap_or_else(|error| {
-        raise(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("{what} cannot be read"), &error.to_string(), "")
+        raise(
+            PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+            format!("{what} cannot be read"),
+            &error.to_string(),
+            "",
+        )
     })
+}
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    use super::raise;
+    use crate::testing::{problem, run};
+
+    /// Raises what the test asks for.
+    #[pg_extern]
+    fn raise_for_test(detail: &str, hint: &str) {
+        raise(
+            PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
+            "it is in use",
+            detail,
+            hint,
+        )
+    }
+
+    #[pg_test]
+    fn an_error_carries_its_code_its_detail_and_its_hint_and_nothing_else() {
+        assert_eq!(
+            problem("SELECT tests.raise_for_test('by whom', 'wait')"),
+            "55006|it is in use|by whom|wait"
+        );
+        assert_eq!(
+            problem("SELECT tests.raise_for_test('', '')"),
+            "55006|it is in use||"
+        );
+    }
+
+    #[pg_test(error = "it is in use")]
+    fn an_error_ends_the_statement() {
+        run("SELECT tests.raise_for_test('', '')");
+    }
 }

@@ -3,7 +3,11 @@
 
 use pgrx::prelude::*;
 
-extension_sql_file!("../../sql/01_roles_and_schemas.sql", name = "roles_and_schemas", bootstrap);
+extension_sql_file!(
+    "../../sql/01_roles_and_schemas.sql",
+    name = "roles_and_schemas",
+    bootstrap
+);
 extension_sql_file!(
     "../../sql/02_types.sql",
     name = "types",
@@ -30,24 +34,105 @@ extension_sql_file!(
         rules::check_job_rules
     ]
 );
-extension_sql_file!("../../sql/03_account.sql", name = "account", requires = ["types"]);
-extension_sql_file!("../../sql/04_inbox.sql", name = "inbox", requires = ["account"]);
-extension_sql_file!("../../sql/05_attempt_result.sql", name = "attempt_result", requires = ["inbox"]);
-extension_sql_file!("../../sql/06_contact_list.sql", name = "contact_list", requires = ["attempt_result"]);
-extension_sql_file!("../../sql/07_sftp_server.sql", name = "sftp_server", requires = ["contact_list"]);
-extension_sql_file!("../../sql/08_job.sql", name = "job", requires = ["sftp_server"]);
+extension_sql_file!(
+    "../../sql/03_account.sql",
+    name = "account",
+    requires = ["types"]
+);
+extension_sql_file!(
+    "../../sql/04_inbox.sql",
+    name = "inbox",
+    requires = ["account"]
+);
+extension_sql_file!(
+    "../../sql/05_attempt_result.sql",
+    name = "attempt_result",
+    requires = ["inbox"]
+);
+extension_sql_file!(
+    "../../sql/06_contact_list.sql",
+    name = "contact_list",
+    requires = ["attempt_result"]
+);
+extension_sql_file!(
+    "../../sql/07_sftp_server.sql",
+    name = "sftp_server",
+    requires = ["contact_list"]
+);
+extension_sql_file!(
+    "../../sql/08_job.sql",
+    name = "job",
+    requires = ["sftp_server"]
+);
 extension_sql_file!("../../sql/09_run.sql", name = "run", requires = ["job"]);
-extension_sql_file!("../../sql/10_import_ledger.sql", name = "import_ledger", requires = ["run"]);
-extension_sql_file!("../../sql/11_list_functions.sql", name = "list_functions", requires = ["import_ledger"]);
-extension_sql_file!("../../sql/12_load.sql", name = "load", requires = ["list_functions"]);
-extension_sql_file!("../../sql/13_merge.sql", name = "merge", requires = ["load"]);
-extension_sql_file!("../../sql/14_publish.sql", name = "publish", requires = ["merge"]);
-extension_sql_file!("../../sql/15_run_protocol.sql", name = "run_protocol", requires = ["publish"]);
-extension_sql_file!("../../sql/16_files.sql", name = "files", requires = ["run_protocol"]);
-extension_sql_file!("../../sql/17_add_contacts.sql", name = "add_contacts", requires = ["files"]);
-extension_sql_file!("../../sql/18_public_keys.sql", name = "public_keys", requires = ["add_contacts"]);
-extension_sql_file!("../../sql/19_views.sql", name = "views", requires = ["public_keys"]);
-extension_sql_file!("../../sql/20_maintenance.sql", name = "maintenance", requires = ["views"]);
-extension_sql_file!("../../sql/80_rule_functions.sql", name = "rule_functions", requires = ["maintenance"]);
-extension_sql_file!("../../sql/90_grants.sql", name = "grants", requires = ["rule_functions"]);
-extension_sql_file!("../../sql/91_dump.sql", name = "dump", requires = ["grants"], finalize);
+extension_sql_file!(
+    "../../sql/10_import_ledger.sql",
+    name = "import_ledger",
+    requires = ["run"]
+);
+extension_sql_file!(
+    "../../sql/11_list_functions.sql",
+    name = "list_functions",
+    requires = ["import_ledger"]
+);
+extension_sql_file!(
+    "../../sql/12_load.sql",
+    name = "load",
+    requires = ["list_functions"]
+);
+extension_sql_file!(
+    "../../sql/13_merge.sql",
+    name = "merge",
+    requires = ["load"]
+);
+extension_sql_file!(
+    "../../sql/14_publish.sql",
+    name = "publish",
+    requires = ["merge"]
+);
+extension_sql_file!(
+    "../../sql/15_run_protocol.sql",
+    name = "run_protocol",
+    requires = ["publish"]
+);
+extension_sql_file!(
+    "../../sql/16_files.sql",
+    name = "files",
+    requires = ["run_protocol"]
+);
+extension_sql_file!(
+    "../../sql/17_add_contacts.sql",
+    name = "add_contacts",
+    requires = ["files"]
+);
+extension_sql_file!(
+    "../../sql/18_public_keys.sql",
+    name = "public_keys",
+    requires = ["add_contacts"]
+);
+extension_sql_file!(
+    "../../sql/19_views.sql",
+    name = "views",
+    requires = ["public_keys"]
+);
+extension_sql_file!(
+    "../../sql/20_maintenance.sql",
+    name = "maintenance",
+    requires = ["views"]
+);
+extension_sql_file!(
+    "../../sql/80_rule_functions.sql",
+    name = "rule_functions",
+    requires = ["maintenance"]
+);
+extension_sql_file!(
+    "../../sql/90_grants.sql",
+    name = "grants",
+    requires = ["rule_functions"]
+);
+extension_sql_file!(
+    "../../sql/91_dump.sql",
+    name = "dump",
+    requires = ["grants"],
+    finalize
+);

@@ -19,6 +19,8 @@ mod list_ddl;
 mod lists;
 mod rules;
 mod settings;
+#[cfg(any(test, feature = "pg_test"))]
+mod testing;
 
 /// Called by Postgres when the library is loaded: settings always, the background worker only when
 /// the server starts with the library preloaded.

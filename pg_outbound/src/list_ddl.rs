@@ -15,7 +15,8 @@ use crate::lists::DefinedColumn;
 use outbound_core::value::ColumnType;
 
 /// Columns that a contact load fills besides the user's own.
-const CONTACT_COLUMNS: &str = "list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media";
+const CONTACT_COLUMNS: &str =
+    "list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media";
 
 /// Columns that a detail load fills.
 const DETAIL_COLUMNS: &str = "list_id, sys_id, sys_contact_id, sys_channel_user, sys_channel_user_type, sys_cl_source_column, \
@@ -33,7 +34,11 @@ impl Part {
         match text {
             "contact" => Self::Contact,
             "detail" => Self::Detail,
-            _ => invalid(format!("a load has no part \"{text}\""), "", "Use contact or detail."),
+            _ => invalid(
+                format!("a load has no part \"{text}\""),
+                "",
+                "Use contact or detail.",
+            ),
         }
     }
 
@@ -70,13 +75,28 @@ fn load_table(load: i64, part: Part) -> String {
 
 /// User columns as they stand in CREATE TABLE, each with a leading comma.
 fn column_definitions(columns: &[DefinedColumn]) -> String {
-    columns.iter().map(|c| format!(", {} {}", quote_identifier(&c.column_name), sql_type(c.column_type))).collect()
+    columns
+        .iter()
+        .map(|c| {
+            format!(
+                ", {} {}",
+                quote_identifier(&c.column_name),
+                sql_type(c.column_type)
+            )
+        })
+        .collect()
 }
 
 /// Statements that make one table of a load, empty and without keys.
 #[pg_extern(immutable, parallel_safe)]
 #[search_path(pg_catalog, pg_temp)]
-pub fn load_table_ddl(load: i64, part: &str, list_id: i32, columns: JsonB, staging: bool) -> Vec<String> {
+pub fn load_table_ddl(
+    load: i64,
+    part: &str,
+    list_id: i32,
+    columns: JsonB,
+    staging: bool,
+) -> Vec<String> {
     let part = Part::parse(part);
     let columns: Vec<DefinedColumn> = own_document("the columns of the list", columns.0);
     let table = load_table(load, part);
@@ -97,7 +117,11 @@ pub fn load_table_ddl(load: i64, part: &str, list_id: i32, columns: JsonB, stagi
         statements.push(format!("CREATE UNLOGGED TABLE {table} ({body})"));
     } else {
         let (abstract_check, list_check, own_columns) = match part {
-            Part::Contact => ("contact_abstract", "contact_list", column_definitions(&columns)),
+            Part::Contact => (
+                "contact_abstract",
+                "contact_list",
+                column_definitions(&columns),
+            ),
             Part::Detail => ("detail_abstract", "detail_list", String::new()),
         };
         statements.push(format!(
@@ -105,9 +129,13 @@ pub fn load_table_ddl(load: i64, part: &str, list_id: i32, columns: JsonB, stagi
              CONSTRAINT {list_check} CHECK (list_id = {list_id}))",
             part.parent()
         ));
-        statements.push(format!("ALTER TABLE {table} DROP CONSTRAINT {abstract_check}"));
+        statements.push(format!(
+            "ALTER TABLE {table} DROP CONSTRAINT {abstract_check}"
+        ));
     }
-    statements.push(format!("GRANT INSERT, SELECT ON {table} TO outbound_worker"));
+    statements.push(format!(
+        "GRANT INSERT, SELECT ON {table} TO outbound_worker"
+    ));
     statements
 }
 
@@ -120,12 +148,19 @@ pub fn load_copy_statement(load: i64, part: &str, columns: JsonB, fresh: bool) -
     let columns: Vec<DefinedColumn> = own_document("the columns of the list", columns.0);
     let names = match part {
         Part::Contact => {
-            let own: String = columns.iter().map(|c| format!(", {}", quote_identifier(&c.column_name))).collect();
+            let own: String = columns
+                .iter()
+                .map(|c| format!(", {}", quote_identifier(&c.column_name)))
+                .collect();
             format!("{CONTACT_COLUMNS}{own}")
         }
         Part::Detail => DETAIL_COLUMNS.to_owned(),
     };
-    format!("COPY {} ({names}) FROM STDIN (FORMAT binary{})", load_table(load, part), if fresh { ", FREEZE" } else { "" })
+    format!(
+        "COPY {} ({names}) FROM STDIN (FORMAT binary{})",
+        load_table(load, part),
+        if fresh { ", FREEZE" } else { "" }
+    )
 }
 
 /// Statements that finish one table of a load after its data: keys and indexes, or statistics for a
@@ -138,10 +173,14 @@ pub fn load_keys_ddl(load: i64, part: &str, staging: bool) -> Vec<String> {
     match (part, staging) {
         (_, true) => vec![format!("ANALYZE {table}")],
         (Part::Contact, false) => {
-            vec![format!("ALTER TABLE {table} ADD CONSTRAINT sys_key_{load} PRIMARY KEY (sys_id)")]
+            vec![format!(
+                "ALTER TABLE {table} ADD CONSTRAINT sys_key_{load} PRIMARY KEY (sys_id)"
+            )]
         }
         (Part::Detail, false) => vec![
-            format!("ALTER TABLE {table} ADD CONSTRAINT sys_detail_key_{load} PRIMARY KEY (sys_id)"),
+            format!(
+                "ALTER TABLE {table} ADD CONSTRAINT sys_detail_key_{load} PRIMARY KEY (sys_id)"
+            ),
             format!("CREATE INDEX sys_detail_contact_{load} ON {table} (sys_contact_id)"),
             format!(
                 "ALTER TABLE {table} ALTER COLUMN sys_id ADD GENERATED BY DEFAULT AS IDENTITY \
@@ -158,17 +197,29 @@ pub fn load_keys_ddl(load: i64, part: &str, staging: bool) -> Vec<String> {
 pub fn attach_ddl(load: i64, table_name: &str, list_name: &str, columns: JsonB) -> Vec<String> {
     let columns: Vec<DefinedColumn> = own_document("the columns of the list", columns.0);
     let mut statements = Vec::new();
-    for (part, what) in [(Part::Contact, "one row a contact"), (Part::Detail, "one row a communication unit")] {
+    for (part, what) in [
+        (Part::Contact, "one row a contact"),
+        (Part::Detail, "one row a communication unit"),
+    ] {
         let final_name = format!("{table_name}{}", part.suffix());
         let table = format!("outbound_list.{}", quote_identifier(&final_name));
-        statements.push(format!("ALTER TABLE {} RENAME TO {}", load_table(load, part), quote_identifier(&final_name)));
+        statements.push(format!(
+            "ALTER TABLE {} RENAME TO {}",
+            load_table(load, part),
+            quote_identifier(&final_name)
+        ));
         statements.push(format!("ALTER TABLE {table} INHERIT {}", part.parent()));
         statements.push(format!("REVOKE ALL ON {table} FROM outbound_worker"));
         statements.push(format!("GRANT SELECT ON {table} TO outbound_reader"));
-        statements.push(format!("COMMENT ON TABLE {table} IS {}", quote_literal(format!("Contact list \"{list_name}\": {what}"))));
+        statements.push(format!(
+            "COMMENT ON TABLE {table} IS {}",
+            quote_literal(format!("Contact list \"{list_name}\": {what}"))
+        ));
         if part == Part::Contact {
             for column in &columns {
-                let role = column.unit_type.map_or(String::new(), |unit| format!(", units of type {unit}"));
+                let role = column
+                    .unit_type
+                    .map_or(String::new(), |unit| format!(", units of type {unit}"));
                 statements.push(format!(
                     "COMMENT ON COLUMN {table}.{} IS {}",
                     quote_identifier(&column.column_name),
@@ -178,4 +229,85 @@ pub fn attach_ddl(load: i64, table_name: &str, list_name: &str, columns: JsonB) 
         }
     }
     statements
+}
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    use crate::testing::{problem, run, value};
+
+    const COLUMNS: &str = r#"[{"name": "a b", "column_name": "a\"; DROP TABLE x; --", "type": "integer", "unit_type": null,
+        "inbox_id": null, "conversation_type": null}]"#;
+
+    fn statements(function: &str, arguments: &str) -> Vec<String> {
+        value(&format!("SELECT outbound.{function}({arguments})"))
+    }
+
+    #[pg_test]
+    fn a_fresh_table_has_the_columns_and_checks_of_its_parent_and_of_its_list() {
+        run(&format!(
+            "SELECT outbound._execute(outbound.load_table_ddl(1, 'contact', 5, '{COLUMNS}', false))"
+        ));
+        let columns = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'outbound_list.sys_load_1'::regclass AND attnum > 0";
+        let parents = "SELECT count(*) + 1 FROM pg_attribute WHERE attrelid = 'outbound.contact'::regclass AND attnum > 0";
+        assert_eq!(value::<i64>(columns), value::<i64>(parents));
+        let checks = "SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint \
+                      WHERE conrelid = 'outbound_list.sys_load_1'::regclass AND contype = 'c'";
+        assert_eq!(
+            value::<String>(checks),
+            "contact_attempts contact_codes contact_last_attempt contact_list"
+        );
+    }
+
+    #[pg_test]
+    fn a_staging_table_is_bare_and_unlogged() {
+        run(&format!(
+            "SELECT outbound._execute(outbound.load_table_ddl(1, 'detail', 5, '{COLUMNS}', true))"
+        ));
+        assert!(value::<bool>(
+            "SELECT relpersistence = 'u' AND relchecks = 0 AND NOT relhasindex FROM pg_class WHERE oid = 'outbound_list.sys_load_1_detail'::regclass"
+        ));
+    }
+
+    #[pg_test]
+    fn rows_are_frozen_only_in_a_table_made_for_them() {
+        let ends = |fresh: bool| -> String {
+            value(&format!(
+                "SELECT right(outbound.load_copy_statement(1, 'contact', '{COLUMNS}', {fresh}), 24)"
+            ))
+        };
+        assert!(ends(true).ends_with("(FORMAT binary, FREEZE)"));
+        assert!(ends(false).ends_with("(FORMAT binary)"));
+    }
+
+    #[pg_test]
+    fn names_are_quoted_in_every_statement() {
+        let quoted = "\"a\"\"; DROP TABLE x; --\"";
+        let made = statements(
+            "load_table_ddl",
+            &format!("1, 'contact', 5, '{COLUMNS}', false"),
+        );
+        assert!(made[0].contains(&format!(", {quoted} bigint")));
+        let attached = statements(
+            "attach_ddl",
+            &format!("1, 'x\"; --', 'It''s a \"list\"', '{COLUMNS}'"),
+        );
+        assert!(attached[0].ends_with("RENAME TO \"x\"\"; --\""));
+        assert!(
+            attached
+                .iter()
+                .any(|s| s.ends_with("IS 'Contact list \"It''s a \"list\"\": one row a contact'"))
+        );
+        assert!(attached.iter().any(|s| s.contains(quoted)));
+    }
+
+    #[pg_test]
+    fn a_part_is_contact_or_detail() {
+        assert_eq!(
+            problem("SELECT outbound.load_keys_ddl(1, 'other', false)"),
+            "22023|a load has no part \"other\"||Use contact or detail."
+        );
+    }
 }

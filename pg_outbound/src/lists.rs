@@ -55,7 +55,11 @@ pub struct DefinedColumn {
 #[search_path(pg_catalog, pg_temp)]
 pub fn check_display_name(kind: &str, name: Option<&str>) {
     if let Err(error) = identifier::check_display_name(name.unwrap_or_default()) {
-        invalid(format!("this cannot be the name of a {kind}: {error}"), "", "Choose a name of 1 to 255 visible characters.");
+        invalid(
+            format!("this cannot be the name of a {kind}: {error}"),
+            "",
+            "Choose a name of 1 to 255 visible characters.",
+        );
     }
 }
 
@@ -65,10 +69,16 @@ pub fn check_display_name(kind: &str, name: Option<&str>) {
 pub fn list_table_name(name: &str, taken: Vec<String>) -> String {
     let mut in_use = |candidate: &str| {
         let detail = format!("{candidate}_detail");
-        taken.iter().any(|relation| relation == candidate || *relation == detail)
+        taken
+            .iter()
+            .any(|relation| relation == candidate || *relation == detail)
     };
     identifier::derive(name, TABLE_NAME_BYTES, "list", &mut in_use).unwrap_or_else(|error| {
-        invalid(format!("no table name can be made of \"{name}\": {error}"), "", "Choose a name with a letter or digit.")
+        invalid(
+            format!("no table name can be made of \"{name}\": {error}"),
+            "",
+            "Choose a name with a letter or digit.",
+        )
     })
 }
 
@@ -89,7 +99,11 @@ pub fn list_definition(spec: JsonB, inboxes: JsonB) -> JsonB {
     });
     match define(&spec, &inboxes.0) {
         Ok(definition) => JsonB(definition),
-        Err(error) => invalid(error.to_string(), &format!("Field: {}", error.field), &error.hint),
+        Err(error) => invalid(
+            error.to_string(),
+            &format!("Field: {}", error.field),
+            &error.hint,
+        ),
     }
 }
 
@@ -121,7 +135,11 @@ pub fn check_job_columns(rules: JsonB, inboxes: JsonB) {
         return;
     }
     if let Err(error) = define(&rules.list_spec(&[]), &inboxes.0) {
-        invalid(format!("job rules: {error}"), &format!("Field: {}", error.field), &error.hint);
+        invalid(
+            format!("job rules: {error}"),
+            &format!("Field: {}", error.field),
+            &error.hint,
+        );
     }
 }
 
@@ -155,12 +173,13 @@ fn define(spec: &ShapeSpec, inboxes: &Value) -> Result<Value, ShapeError> {
     let mut columns = Vec::with_capacity(spec.columns.len());
     for (i, column) in spec.columns.iter().enumerate() {
         let mut in_use = |candidate: &str| taken.iter().any(|name| name == candidate);
-        let column_name = identifier::derive(&column.name, COLUMN_NAME_BYTES, "c", &mut in_use).map_err(|error| ShapeError {
-            reason: outbound_core::reason::Reason::Rule,
-            field: format!("columns[{i}].name"),
-            message: error.to_string(),
-            hint: "Give the column a name with a letter or digit.".to_owned(),
-        })?;
+        let column_name = identifier::derive(&column.name, COLUMN_NAME_BYTES, "c", &mut in_use)
+            .map_err(|error| ShapeError {
+                reason: outbound_core::reason::Reason::Rule,
+                field: format!("columns[{i}].name"),
+                message: error.to_string(),
+                hint: "Give the column a name with a letter or digit.".to_owned(),
+            })?;
         taken.push(column_name.clone());
         let (inbox_id, conversation_type) = inbox_of(column, i, &inboxes)?;
         columns.push(DefinedColumn {
@@ -175,7 +194,10 @@ fn define(spec: &ShapeSpec, inboxes: &Value) -> Result<Value, ShapeError> {
     let stored_name = |wanted: &Option<String>| {
         wanted.as_ref().and_then(|name| {
             let key = header_key(name);
-            columns.iter().find(|column| header_key(&column.name) == key).map(|column| column.name.clone())
+            columns
+                .iter()
+                .find(|column| header_key(&column.name) == key)
+                .map(|column| column.name.clone())
         })
     };
     Ok(json!({
@@ -185,8 +207,16 @@ fn define(spec: &ShapeSpec, inboxes: &Value) -> Result<Value, ShapeError> {
 }
 
 /// Number and conversation type of the inbox a contact column names.
-fn inbox_of(column: &ColumnSpec, i: usize, inboxes: &BTreeMap<String, Inbox>) -> Result<(Option<i64>, Option<ConversationType>), ShapeError> {
-    let Some((contact, name)) = column.contact.as_ref().and_then(|contact| Some((contact, contact.inbox.as_ref()?))) else {
+fn inbox_of(
+    column: &ColumnSpec,
+    i: usize,
+    inboxes: &BTreeMap<String, Inbox>,
+) -> Result<(Option<i64>, Option<ConversationType>), ShapeError> {
+    let Some((contact, name)) = column
+        .contact
+        .as_ref()
+        .and_then(|contact| Some((contact, contact.inbox.as_ref()?)))
+    else {
         return Ok((None, None));
     };
     let wrong = |message: String, hint: String| ShapeError {
@@ -200,15 +230,95 @@ fn inbox_of(column: &ColumnSpec, i: usize, inboxes: &BTreeMap<String, Inbox>) ->
             format!("inbox \"{name}\" does not exist"),
             format!(
                 "Make it with outbound.create_inbox, or use one of: {}.",
-                inboxes.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+                inboxes
+                    .keys()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         )
     })?;
     if !inbox_fits(contact.unit_type, inbox.conversation_type) {
         return Err(wrong(
-            format!("a unit of type {} cannot be reached from inbox \"{name}\", which carries {}", contact.unit_type, inbox.conversation_type),
-            "Choose an inbox whose conversation type fits the unit (contact-lists §2.3).".to_owned(),
+            format!(
+                "a unit of type {} cannot be reached from inbox \"{name}\", which carries {}",
+                contact.unit_type, inbox.conversation_type
+            ),
+            "Choose an inbox whose conversation type fits the unit (contact-lists §2.3)."
+                .to_owned(),
         ));
     }
     Ok((Some(inbox.inbox_id), Some(inbox.conversation_type)))
+}
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    use crate::testing::{problem, value};
+
+    #[pg_test]
+    fn a_table_name_is_unlike_the_names_taken_and_their_details() {
+        for (name, taken, expected) in [
+            ("X", "{}", "x"),
+            ("X", "{x}", "x_2"),
+            ("X", "{x_detail}", "x_2"),
+            ("X", "{x,x_2_detail}", "x_3"),
+            ("x_detail", "{x,x_detail}", "x_detail_2"),
+            ("select", "{}", "select_"),
+            ("sys_x", "{}", "list_sys_x"),
+            ("2026", "{}", "list_2026"),
+            ("***", "{list}", "list_2"),
+        ] {
+            assert_eq!(
+                value::<String>(&format!(
+                    "SELECT outbound.list_table_name('{name}', '{taken}')"
+                )),
+                expected
+            );
+        }
+    }
+
+    #[pg_test]
+    fn a_long_table_name_leaves_room_for_its_detail() {
+        let longest =
+            "SELECT octet_length(outbound.list_table_name(repeat('ї', 255), '{}') || '_detail')";
+        assert!(value::<i32>(longest) <= 63);
+    }
+
+    #[pg_test]
+    fn a_name_that_cannot_be_shown_is_refused_with_a_hint() {
+        assert_eq!(
+            problem("SELECT outbound.check_display_name('job', ' ')"),
+            "22023|this cannot be the name of a job: the name is empty: give it at least one visible character\
+             ||Choose a name of 1 to 255 visible characters."
+        );
+    }
+
+    #[pg_test]
+    fn a_wrong_definition_raises_an_error_that_names_the_field() {
+        let spec = r#"{"columns": [{"name": "a", "contact": {"type": "phone", "inbox": "None"}}], "close_if_all": false}"#;
+        assert_eq!(
+            problem(&format!(
+                "SELECT outbound.list_definition('{spec}', '{{}}')"
+            ))
+            .split('|')
+            .nth(2),
+            Some("Field: columns[0].contact.inbox")
+        );
+    }
+
+    #[pg_test]
+    fn a_header_makes_the_other_columns_text_in_its_order() {
+        let rules = r#"{"action": "import_file", "append_type": "append_only",
+            "columns": [{"name": "Phone", "contact": {"type": "phone", "inbox": "V"}}]}"#;
+        let inboxes = r#"{"V": {"inbox_id": 7, "conversation_type": "call"}}"#;
+        let columns: String = value(&format!(
+            "SELECT string_agg(concat_ws('/', c ->> 'column_name', c ->> 'type', c ->> 'inbox_id'), ' ')
+             FROM jsonb_array_elements(outbound.definition_for_header('{rules}',
+                 '[\"List ID\", \"PHONE\", \"2nd\"]', '{inboxes}') -> 'columns') AS c"
+        ));
+        assert_eq!(columns, "list_id_/text phone/text/7 c_2nd/text");
+    }
 }

@@ -16,17 +16,55 @@ use crate::error::{invalid, raise};
 #[pg_extern(immutable, parallel_safe)]
 #[search_path(pg_catalog, pg_temp)]
 pub fn check_job_rules(rules: Option<JsonB>, source: &str) -> JsonB {
-    let source = if source == "local" { Source::Local } else { Source::Server };
+    let source = if source == "local" {
+        Source::Local
+    } else {
+        Source::Server
+    };
     match JobRules::parse(&rules.map_or(Value::Null, |rules| rules.0), source) {
         Ok(checked) => match serde_json::to_value(&checked) {
             Ok(document) => JsonB(document),
-            Err(error) => raise(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "the rules cannot be written", &error.to_string(), ""),
+            Err(error) => raise(
+                PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+                "the rules cannot be written",
+                &error.to_string(),
+                "",
+            ),
         },
-        Err(error) if error.field.is_empty() => invalid(format!("job rules: {}", error.message), "", &error.hint),
+        Err(error) if error.field.is_empty() => {
+            invalid(format!("job rules: {}", error.message), "", &error.hint)
+        }
         Err(error) => invalid(
             format!("job rules: {}: {}", error.field, error.message),
             &format!("Field: {}", error.field),
             &error.hint,
         ),
+    }
+}
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    use crate::testing::problem;
+
+    #[pg_test]
+    fn a_wrong_field_is_named_with_what_to_do() {
+        assert_eq!(
+            problem(
+                r#"SELECT outbound.check_job_rules('{"action": "import_file", "append_typ": 1}', 'server')"#
+            ),
+            "22023|job rules: append_typ: is not known|Field: append_typ|Check the spelling; known here: one of action, connection, \
+             files, format, encryption, append_type, target_list, columns, identifier, contact_name, close_if_all, max_rejected."
+        );
+    }
+
+    #[pg_test]
+    fn null_is_no_document() {
+        assert!(
+            problem("SELECT outbound.check_job_rules(NULL, 'local')")
+                .starts_with("22023|job rules: invalid type: null")
+        );
     }
 }

@@ -19,9 +19,8 @@ def measure(bench: Bench) -> None:
     floors = []
     for _ in range(ROUNDS):
         run = bench.import_main()
-        if not floors:
-            for part in _PARTS:
-                _copy(bench, run.table + part, "TO", _file(bench, part))
+        for part in _PARTS:
+            _export(bench, run.table + part, _file(bench, part))
         floors.append(_floor(bench, run.table))
     seconds, floor = median(run.seconds for run in bench.imports), median(floors)
     add = bench.figures.add
@@ -77,8 +76,8 @@ def _keys(bench: Bench, table: str) -> list[str]:
     ]
 
 
-def _copy(bench: Bench, table: str, direction: str, file: Path) -> None:
-    bench.database.psql(f"\\copy outbound_list.{_quoted(table)} {direction} '{file}' (FORMAT binary)")
+def _export(bench: Bench, table: str, file: Path) -> None:
+    bench.database.psql(f"\\copy outbound_list.{_quoted(table)} TO '{file}' (FORMAT binary)")
 
 
 def _file(bench: Bench, part: str) -> Path:

@@ -28,8 +28,8 @@ SELECT to_char(ended_at - started_at, 'SS.MS') AS s, result, message
 
 REJECTS = """
 SELECT reason, count(*), min(line_number) AS line,
-       (array_agg(left(original, 22) ORDER BY line_number))[1] AS "its text",
-       (array_agg(left(message, 38) ORDER BY line_number))[1] AS "what was wrong"
+       (array_agg(left(original, 18) ORDER BY line_number))[1] AS "its text",
+       (array_agg(left(message, 36) ORDER BY line_number))[1] AS "what was wrong"
   FROM outbound.rejected_row GROUP BY reason, severity ORDER BY severity, count(*) DESC;"""
 
 CONTACTS = """
@@ -46,10 +46,10 @@ SELECT name, state, outcome, rows_read AS rows, added, updated, unchanged, dupli
 QUESTION = """
 SELECT left(c.sys_id, 2) AS country, count(DISTINCT c.sys_id) AS contacts, count(*) AS units,
        count(*) FILTER (WHERE d.sys_status = 'C') AS callable, max(c.balance) AS "most owed",
-       count(DISTINCT c.sys_id) FILTER (WHERE c.birthday > current_date - interval '30 years') AS young
+       count(DISTINCT c.sys_id) FILTER (WHERE birthday > now() - interval '30 years') AS young
   FROM outbound_list.customers AS c
   JOIN outbound_list.customers_detail AS d ON d.sys_contact_id = c.sys_id
- GROUP BY country ORDER BY contacts DESC LIMIT 5;"""
+ GROUP BY country ORDER BY contacts DESC LIMIT 4;"""
 
 # What is compared with the generator's own counts.
 COUNTS_OF_LATEST = """

@@ -93,14 +93,12 @@ class Demonstration:
         self.story.chapter("What was wrong", "All of it is kept with line and text; the rest went on.")
         self.story.sql(self.database, queries.REJECTS)
         self.compare(expected)
-        self.story.chapter(
-            "Three contacts", "with their records: phones in E.164, however they were written."
-        )
+        self.story.chapter("Three contacts", "Their records hold phones in E.164, however the file has them.")
         self.story.sql(self.database, queries.CONTACTS)
 
     def same_file_again(self) -> None:
         """The same content under another name."""
-        self.story.chapter("The same file", "under another name: the job knows a file by its content.")
+        self.story.chapter("The same file again", "Under another name, but the job knows it by its content.")
         self.send("customers-2.gpg")
         self.run(NEW)
 
@@ -111,7 +109,7 @@ class Demonstration:
         expected = contacts.write(file, CHANGES, flaws=contacts.FLAWS, known=known, first=first.contacts + 1)
         self.story.chapter(
             "An update",
-            f"of {CHANGES:,} rows, half of them known: append_and_update replaces what differs and adds what "
+            f"{CHANGES:,} rows, half of them known; append_and_update replaces what differs and adds what "
             "is new. This job moves its file to done/ instead of deleting it.",
         )
         self.seal(file, "changes.gpg")
@@ -122,7 +120,7 @@ class Demonstration:
 
     def question(self) -> None:
         """A question over the list, as a BI user would put it."""
-        self.story.chapter("A question", "as a BI tool would put it: ordinary tables, with real types.")
+        self.story.chapter("A question", "Ordinary tables with real types, so any BI tool can ask.")
         self.story.sql(self.database, queries.QUESTION)
 
     def create_job(self, name: str, append_type: str, files: dict[str, object]) -> None:

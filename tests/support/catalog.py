@@ -4,15 +4,19 @@ Two databases agree when `definitions` are equal; nothing in them depends on num
 the order in which things were made. `contents` adds the rows and the states of sequences.
 """
 
+# The statements are put together from the constants of this module alone.
+# ruff: noqa: S608
+
 from typing import Any
 
 from psycopg import sql
 
 from support.cluster import Database
 
-_ACL = """(SELECT string_agg(concat_ws(' ', coalesce(nullif(a.grantee, 0)::regrole::text, 'PUBLIC'),
-                                       a.privilege_type, a.is_grantable), ', ' ORDER BY a.grantee::regrole::text, a.privilege_type)
-           FROM aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) AS a)"""
+_ACL = """(SELECT string_agg(said, ', ' ORDER BY said) FROM (
+               SELECT concat_ws(' ', coalesce(nullif(a.grantee, 0)::regrole::text, 'PUBLIC'),
+                                a.privilege_type, a.is_grantable) AS said
+               FROM aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) AS a) AS a)"""
 _SCHEMAS = "('outbound'::regnamespace, 'outbound_list'::regnamespace)"
 
 
@@ -23,29 +27,33 @@ def _acl(acl: str, kind: str, owner: str) -> str:
 #: Each answers (name, everything that can be said about it).
 _QUESTIONS = {
     "schema": f"""
-        SELECT nspname, concat_ws(' | ', {_acl("nspacl", "n", "nspowner")}, obj_description(oid, 'pg_namespace'))
+        SELECT nspname, concat_ws(' | ', obj_description(oid, 'pg_namespace'),
+            {_acl("nspacl", "n", "nspowner")})
         FROM pg_namespace WHERE oid IN {_SCHEMAS}""",
     "relation": f"""
-        SELECT oid::regclass, concat_ws(' | ', relkind, relpersistence, relowner::regrole, reloptions, relrowsecurity,
-            {_acl("relacl", "r", "relowner")}, obj_description(oid, 'pg_class'),
+        SELECT oid::regclass, concat_ws(' | ', relkind, relpersistence, relowner::regrole, reloptions,
+            relrowsecurity, {_acl("relacl", "r", "relowner")}, obj_description(oid, 'pg_class'),
             CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) WHEN 'i' THEN pg_get_indexdef(oid) END,
             (SELECT string_agg(inhparent::regclass::text, ' ') FROM pg_inherits WHERE inhrelid = c.oid))
         FROM pg_class AS c WHERE relnamespace IN {_SCHEMAS} AND relkind <> 'c'""",
     "column": f"""
-        SELECT format('%s.%s', attrelid::regclass, attname), concat_ws(' | ', format_type(atttypid, atttypmod), attnotnull,
-            attidentity, pg_get_expr(adbin, adrelid), attacl, col_description(attrelid, attnum))
+        SELECT format('%s.%s', attrelid::regclass, attname), concat_ws(' | ',
+            format_type(atttypid, atttypmod), attnotnull, attidentity,
+            pg_get_expr(adbin, adrelid), attacl, col_description(attrelid, attnum))
         FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
         JOIN pg_class AS c ON c.oid = attrelid
         WHERE relnamespace IN {_SCHEMAS} AND relkind IN ('r', 'v') AND attnum > 0 AND NOT attisdropped""",
     "constraint": f"""
-        SELECT format('%s.%s', conrelid::regclass, conname), concat_ws(' | ', pg_get_constraintdef(oid), convalidated)
+        SELECT format('%s.%s', conrelid::regclass, conname),
+            concat_ws(' | ', pg_get_constraintdef(oid), convalidated)
         FROM pg_constraint WHERE connamespace IN {_SCHEMAS}""",
     "function": f"""
         SELECT oid::regprocedure, concat_ws(' | ', pg_get_functiondef(oid), proowner::regrole,
             {_acl("proacl", "f", "proowner")}, obj_description(oid, 'pg_proc'))
         FROM pg_proc WHERE pronamespace IN {_SCHEMAS}""",
     "type": f"""
-        SELECT oid::regtype, concat_ws(' | ', {_acl("typacl", "T", "typowner")}, obj_description(oid, 'pg_type'),
+        SELECT oid::regtype, concat_ws(' | ', {_acl("typacl", "T", "typowner")},
+            obj_description(oid, 'pg_type'),
             (SELECT string_agg(enumlabel, ' ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid))
         FROM pg_type AS t WHERE typnamespace IN {_SCHEMAS} AND typtype = 'e'""",
     "trigger": f"""
@@ -56,7 +64,8 @@ _QUESTIONS = {
         SELECT pg_describe_object(classid, objid, objsubid), 'of the extension' FROM pg_depend
         WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_outbound')""",
     "dumped": """
-        SELECT c::regclass, coalesce(extcondition[place], '') FROM pg_extension, unnest(extconfig) WITH ORDINALITY AS u (c, place)
+        SELECT c::regclass, coalesce(extcondition[place], '')
+        FROM pg_extension, unnest(extconfig) WITH ORDINALITY AS u (c, place)
         WHERE extname = 'pg_outbound'""",
 }
 
@@ -67,7 +76,7 @@ def definitions(database: Database) -> dict[str, str]:
     with database.connect() as connection:
         connection.execute("SET search_path = pg_catalog")
         for kind, question in _QUESTIONS.items():
-            wrapped = f"SELECT q.name::text, q.said FROM ({question}) AS q (name, said)"  # noqa: S608
+            wrapped = f"SELECT q.name::text, q.said FROM ({question}) AS q (name, said)"
             for name, said in connection.execute(wrapped.encode()):
                 found[f"{kind} {name}"] = said
     return found
@@ -77,7 +86,7 @@ def tables(database: Database, kind: str = "r") -> list[tuple[str, str]]:
     """Return schema and name of every table (or `kind`) in the schemas of the extension."""
     return database.query(
         "SELECT relnamespace::regnamespace::text, relname::text FROM pg_class "
-        f"WHERE relnamespace IN {_SCHEMAS} AND relkind = %s ORDER BY 1, 2",  # noqa: S608
+        f"WHERE relnamespace IN {_SCHEMAS} AND relkind = %s ORDER BY 1, 2",
         kind,
     )
 

@@ -163,9 +163,12 @@ class Cluster:
         return Database(self, "postgres").connect(**more)
 
     def start(self) -> None:
-        """Start the server (again) and wait until it takes connections; recovery is waited for."""
+        """Start the server (again) and wait until it takes connections; recovery is waited for.
+
+        It keeps the port it had, so that clients find it again.
+        """
         for _ in range(5):
-            self.port = processes.free_port()
+            self.port = self.port or processes.free_port()
             with self.log.open("ab") as log:
                 self._process = processes.start(
                     [self.program("postgres"), "-D", self.data, *self._options()],
@@ -179,6 +182,7 @@ class Cluster:
                 return
             if "Address already in use" not in self.log.read_text(errors="replace"):
                 break
+            self.port = 0
         raise RuntimeError(f"PostgreSQL {self.major} did not start:\n{self.log_tail()}")
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ a fraction of a second. A test that stops, crashes or reconfigures a server make
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import pytest
 
 from support.cluster import Cluster, Database
 from support.gpg import Gpg
+from support.site import Keys, Site, make_site
 from support.sshd import SftpServer
 from support.worker import Worker
 
 MAJORS = (15, 18)
 TEMPLATE = "outbound_template"
+_numbers = count(1)
 
 
 class Clusters:
@@ -113,6 +116,28 @@ def gpg_partner() -> Iterator[Gpg]:
 def worker(database: Database, tmp_path: Path) -> Worker:
     """Return the worker set up for the test's database; it has no keys yet."""
     return Worker(tmp_path / "worker", database)
+
+
+@pytest.fixture(scope="session")
+def worker_keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Return keys of a worker, made once because that takes seconds."""
+    maker = Worker(tmp_path_factory.mktemp("keys"))
+    maker.run("keys", "init")
+    return Keys(maker.secrets)
+
+
+@pytest.fixture(scope="module")
+def partner_server(worker_keys: Keys) -> Iterator[SftpServer]:
+    """Return one SFTP server for a module, which lets the holder of `worker_keys` in."""
+    with SftpServer() as server:
+        server.authorize(worker_keys.ssh)
+        yield server
+
+
+@pytest.fixture
+def site(database: Database, tmp_path: Path, partner_server: SftpServer, worker_keys: Keys) -> Site:
+    """Return a database, a worker with keys, and a folder of the test's own on the module's server."""
+    return make_site(database, tmp_path / "worker", partner_server, worker_keys, f"in-{next(_numbers)}")
 
 
 def copy_template(cluster: Cluster) -> Database:

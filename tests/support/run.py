@@ -180,10 +180,9 @@ def staged(load: Load, people: Sequence[dict[str, Any]]) -> tuple[list[list[Any]
                 continue
             kind = column["contact"]["conversation_type"]
             codes[kind] = "C"
-            records.append(
-                [load.list_id, len(records) + 1, identifier, unit, column["contact"]["unit_type"]]
-                + [column["name"], kind, column["contact"]["inbox_id"], "C", None]
-            )
+            owner = [load.list_id, len(records) + 1, identifier]
+            channel = [column["contact"]["unit_type"], column["name"], kind, column["contact"]["inbox_id"]]
+            records.append([*owner, unit, *channel, "C", None])
         status = "C" if "C" in codes.values() else "F"
         cells = [someone.get(name) or None for name in HEADER]
         contacts.append([load.list_id, identifier, status, *codes.values(), *cells])

@@ -8,13 +8,13 @@ pub mod run;
 pub mod serve;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::Failure;
-use crate::report::RunReport;
+use crate::report::{Outcome, RunReport};
+use crate::settings::Settings;
 
 /// Moves files between SFTP servers and the contact lists of pg_outbound.
 #[derive(Debug, Parser)]
@@ -30,28 +30,6 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 done (also when no file matched), 1 failed, 2 wrong usage, \
 3 some files failed, 4 skipped (job disabled or running), 75 failed for a cause that may pass.";
-
-/// Settings that every command knows.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Settings {
-    /// Database: a URL or libpq key words. What it leaves out comes from libpq's PG… variables.
-    #[arg(long, global = true, env = "OUTBOUND_DATABASE", hide_env_values = true)]
-    pub database: Option<String>,
-    /// Folder of secrets: mode 0700, one file (mode 0600) a secret.
-    #[arg(long, global = true, env = "OUTBOUND_SECRETS", default_value_os_t = home(".config/outbound/secrets"))]
-    pub secrets: PathBuf,
-    /// Private folder for files under way.
-    #[arg(long, global = true, env = "OUTBOUND_SPOOL", default_value_os_t = home(".cache/outbound/spool"))]
-    pub spool: PathBuf,
-    /// Print data as JSON.
-    #[arg(long, global = true)]
-    pub json: bool,
-}
-
-/// A path below the user's home folder; below the present folder where there is none.
-fn home(path: &str) -> PathBuf {
-    std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(path)
-}
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -73,33 +51,6 @@ pub enum Command {
     },
 }
 
-/// How a command ended; becomes the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// All went well.
-    Done,
-    /// It failed.
-    Failed,
-    /// Some files failed, others were loaded.
-    Partial,
-    /// The request was skipped.
-    Skipped,
-    /// It failed for a cause that may pass (`EX_TEMPFAIL`).
-    Temporary,
-}
-
-impl Outcome {
-    const fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Failed => 1,
-            Self::Partial => 3,
-            Self::Skipped => 4,
-            Self::Temporary => 75,
-        }
-    }
-}
-
 /// Does what was asked and returns the exit code.
 pub async fn run(cli: Cli) -> ExitCode {
     let settings = cli.settings;
@@ -110,13 +61,22 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Keys(args) => keys::keys(&settings, args).await,
         Command::Doctor => doctor::doctor(&settings).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "outbound", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "outbound",
+                &mut std::io::stdout(),
+            );
             Ok(Outcome::Done)
         }
     };
     let outcome = answer.unwrap_or_else(|failure| {
         complain(&failure);
-        if failure.retryable { Outcome::Temporary } else { Outcome::Failed }
+        if failure.retryable {
+            Outcome::Temporary
+        } else {
+            Outcome::Failed
+        }
     });
     ExitCode::from(outcome.code())
 }
@@ -142,6 +102,10 @@ fn print(text: &str) {
 
 /// Prints the report of a run and says how it ended.
 fn present(report: &RunReport, json: bool) -> Outcome {
-    print(&if json { report.to_json() } else { report.to_string() });
+    print(&if json {
+        report.to_json()
+    } else {
+        report.to_string()
+    });
     report.outcome()
 }

@@ -27,6 +27,12 @@ use conninfo::{ConnectOptions, Endpoint};
 /// SQLSTATE of calls for a try that no longer owns its run.
 const NOT_OWNER: &str = "OB409";
 
+/// SQLSTATE of a load whose list was dropped meanwhile.
+const LIST_DROPPED: &str = "OB404";
+
+/// SQLSTATE of a load whose new list was made by somebody else meanwhile.
+const LIST_MADE: &str = "OB405";
+
 /// Notifications that may wait. They are wake-up calls, so one too many can be dropped.
 const WAITING_NOTIFICATIONS: usize = 64;
 
@@ -69,8 +75,7 @@ impl Databases {
                 Err(failure) => first_failure = first_failure.or(Some(failure)),
             }
         }
-        Err(first_failure
-            .unwrap_or_else(|| Failure::internal("no database host to connect to")))
+        Err(first_failure.unwrap_or_else(|| Failure::internal("no database host to connect to")))
     }
 
     async fn connect_to(
@@ -215,7 +220,9 @@ fn log_notice(notice: &tokio_postgres::error::DbError) {
 fn other_encryption_may_help(error: &tokio_postgres::Error) -> bool {
     match error.as_db_error() {
         Some(refused) => *refused.code() == SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-        None => !error.source().is_some_and(|source| source.is::<std::io::Error>()),
+        None => !error
+            .source()
+            .is_some_and(|source| source.is::<std::io::Error>()),
     }
 }
 
@@ -229,19 +236,31 @@ pub fn failure(doing: &str, error: &tokio_postgres::Error) -> Failure {
         let mut message = format!("{doing}: {error}");
         let mut source = error.source();
         while let Some(cause) = source {
-            message.push_str(&format!(": {cause}"));
+            // Some errors print their cause themselves.
+            let cause_text = cause.to_string();
+            if !message.contains(&cause_text) {
+                message.push_str(": ");
+                message.push_str(&cause_text);
+            }
             source = cause.source();
         }
         let connection = error.is_closed()
-            || error.source().is_some_and(|source| source.is::<std::io::Error>());
+            || error
+                .source()
+                .is_some_and(|source| source.is::<std::io::Error>());
         let failure = Failure::new(Reason::Database, message);
-        return if connection { failure.retryable() } else { failure };
+        return if connection {
+            failure.retryable()
+        } else {
+            failure
+        };
     };
     let code = said.code().code();
-    let reason = if code == NOT_OWNER {
-        Reason::WorkerLost
-    } else {
-        Reason::Database
+    let reason = match code {
+        NOT_OWNER => Reason::WorkerLost,
+        LIST_DROPPED => Reason::ListMissing,
+        LIST_MADE => Reason::ListExists,
+        _ => Reason::Database,
     };
     let detail = match said.detail() {
         Some(detail) => format!("{detail} (SQLSTATE {code})"),
@@ -251,15 +270,29 @@ pub fn failure(doing: &str, error: &tokio_postgres::Error) -> Failure {
         reason,
         message: format!("{doing}: {}", said.message()),
         detail: Some(detail),
-        hint: said.hint().map(str::to_owned),
+        hint: hint_of(code).or(said.hint()).map(str::to_owned),
         retryable: reason == Reason::Database && may_pass(code),
     }
+}
+
+/// A better hint than the server's, where what is missing is ours.
+fn hint_of(code: &str) -> Option<&'static str> {
+    let missing = [
+        &SqlState::UNDEFINED_FUNCTION,
+        &SqlState::INVALID_SCHEMA_NAME,
+        &SqlState::UNDEFINED_TABLE,
+    ];
+    missing.iter().any(|state| state.code() == code).then_some(
+        "run CREATE EXTENSION pg_outbound in this database, or bring worker and extension to the same version",
+    )
 }
 
 /// Connection exceptions, lack of resources, operator intervention, and transactions that got in
 /// each other's way.
 fn may_pass(code: &str) -> bool {
-    ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+    ["08", "53", "57P"]
+        .iter()
+        .any(|class| code.starts_with(class))
         || ["40001", "40P01", "55P03"].contains(&code)
 }
 
@@ -272,7 +305,9 @@ mod tests {
         for code in ["08006", "53300", "57P01", "57P03", "40001", "40P01"] {
             assert!(may_pass(code), "{code}");
         }
-        for code in ["28P01", "3D000", "42501", "23505", "57014", "OB409", "OB500"] {
+        for code in [
+            "28P01", "3D000", "42501", "23505", "57014", "OB409", "OB500",
+        ] {
             assert!(!may_pass(code), "{code}");
         }
     }
@@ -280,7 +315,10 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_not_there_may_come_back() {
         let folder = tempfile::tempdir().unwrap();
-        let text = format!("host={} user=nobody dbname=nothing", folder.path().display());
+        let text = format!(
+            "host={} user=nobody dbname=nothing",
+            folder.path().display()
+        );
         let options = ConnectOptions::resolve(Some(&text), &|_| None).unwrap();
         let failure = Databases::new(options).connect().await.err().unwrap();
         assert_eq!(failure.reason, Reason::Database);

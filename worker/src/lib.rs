@@ -5,6 +5,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`cli`] | the command line |
+//! | [`settings`] | where database, secrets and spool are |
 //! | [`run`] | a worker and its runs, step by step |
 //! | [`database`] | connections, and the calls the extension offers |
 //! | [`sftp`] | the SFTP client |
@@ -28,5 +29,6 @@ pub mod openpgp;
 pub mod report;
 pub mod run;
 pub mod secrets;
+pub mod settings;
 pub mod sftp;
 pub mod spool;

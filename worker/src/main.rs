@@ -15,10 +15,14 @@ fn main() -> anyhow::Result<ExitCode> {
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
-            EnvFilter::try_from_env("OUTBOUND_LOG").unwrap_or_else(|_| EnvFilter::new("warn,outbound_worker=info")),
+            EnvFilter::try_from_env("OUTBOUND_LOG")
+                .unwrap_or_else(|_| EnvFilter::new("warn,outbound_worker=info")),
         )
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let code = runtime.block_on(cli::run(cli));
     // A connection that hangs must not keep the process: what it was doing is fenced by the lease.
     runtime.shutdown_background();

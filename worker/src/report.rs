@@ -6,10 +6,38 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::cli::Outcome;
 use crate::database::protocol::{FinishedRun, Published, RunStatus};
 use crate::error::Failure;
 use crate::load::Timings;
+
+/// How a command ended; becomes the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All went well.
+    Done,
+    /// It failed.
+    Failed,
+    /// Some files failed, others were loaded.
+    Partial,
+    /// The request was skipped.
+    Skipped,
+    /// It failed for a cause that may pass (`EX_TEMPFAIL`).
+    Temporary,
+}
+
+impl Outcome {
+    /// The exit code.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Partial => 3,
+            Self::Skipped => 4,
+            Self::Temporary => 75,
+        }
+    }
+}
 
 /// What a run did.
 #[derive(Debug, Clone, Serialize)]
@@ -93,19 +121,42 @@ impl Seconds {
 
 impl FileReport {
     /// A file that was left alone, or failed.
-    pub(crate) fn refused(name: String, decision: &str, reason: Option<String>, message: Option<String>) -> Self {
-        Self { name, decision: decision.to_owned(), reason, message, ..Self::default() }
+    pub(crate) fn refused(
+        name: String,
+        decision: &str,
+        reason: Option<String>,
+        message: Option<String>,
+    ) -> Self {
+        Self {
+            name,
+            decision: decision.to_owned(),
+            reason,
+            message,
+            ..Self::default()
+        }
     }
 
     /// A file that failed.
     pub(crate) fn failed(name: String, why: &Failure) -> Self {
-        Self::refused(name, "failed", Some(why.reason.code().to_owned()), Some(why.message.clone()))
+        Self::refused(
+            name,
+            "failed",
+            Some(why.reason.code().to_owned()),
+            Some(why.message.clone()),
+        )
     }
 }
 
 impl RunReport {
     /// The report of a run that this worker carried out.
-    pub(crate) fn of_run(run_id: i64, job: Option<String>, dry_run: bool, finished: FinishedRun, files: Vec<FileReport>, seconds: Seconds) -> Self {
+    pub(crate) fn of_run(
+        run_id: i64,
+        job: Option<String>,
+        dry_run: bool,
+        finished: FinishedRun,
+        files: Vec<FileReport>,
+        seconds: Seconds,
+    ) -> Self {
         Self {
             run_id,
             job,
@@ -150,19 +201,32 @@ impl RunReport {
     /// One JSON document on one line.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"result\":\"internal\",\"message\":\"{error}\"}}"))
+        serde_json::to_string(self)
+            .unwrap_or_else(|error| format!("{{\"result\":\"internal\",\"message\":\"{error}\"}}"))
     }
 }
 
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = self.job.as_ref().map_or_else(|| "import".to_owned(), |job| format!("job \"{job}\""));
-        let trial = if self.dry_run { ", dry run: nothing was changed" } else { "" };
-        write!(f, "{what}, run {}: {} in {:.1} s{trial}", self.run_id, self.result, self.seconds.total)?;
+        let what = self
+            .job
+            .as_ref()
+            .map_or_else(|| "import".to_owned(), |job| format!("job \"{job}\""));
+        let trial = if self.dry_run {
+            ", dry run: nothing was changed"
+        } else {
+            ""
+        };
+        write!(
+            f,
+            "{what}, run {}: {} in {:.1} s{trial}",
+            self.run_id, self.result, self.seconds.total
+        )?;
         if let Some(reason) = &self.reason {
             write!(f, "\n  reason    {reason}")?;
         }
-        if let Some(message) = &self.message {
+        // Of a success the files below say the same, and more.
+        if let Some(message) = self.message.as_ref().filter(|_| self.result != "success") {
             write!(f, "\n  message   {message}")?;
         }
         for file in &self.files {
@@ -174,16 +238,31 @@ impl fmt::Display for RunReport {
                 write!(
                     f,
                     "\n            {} rows: {} added, {} updated ({} unchanged), {} duplicates, {} rejected; {} records; list \"{}\"",
-                    p.rows_read, p.added, p.updated, p.unchanged, p.duplicates, p.rejected, p.records_added, p.list
+                    p.rows_read,
+                    p.added,
+                    p.updated,
+                    p.unchanged,
+                    p.duplicates,
+                    p.rejected,
+                    p.records_added,
+                    p.list
                 )?;
             }
             if !file.reasons.is_empty() {
-                let list: Vec<String> = file.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+                let list: Vec<String> = file
+                    .reasons
+                    .iter()
+                    .map(|(reason, count)| format!("{reason} {count}"))
+                    .collect();
                 write!(f, "\n            reported: {}", list.join(", "))?;
             }
             match (&file.outcome, &file.moved_to) {
-                (Some(outcome), Some(path)) => write!(f, "\n            the remote file was {outcome} to {path}")?,
-                (Some(outcome), None) if outcome != "left" => write!(f, "\n            the remote file was {outcome}")?,
+                (Some(outcome), Some(path)) => {
+                    write!(f, "\n            the remote file was {outcome} to {path}")?
+                }
+                (Some(outcome), None) if outcome != "left" => {
+                    write!(f, "\n            the remote file was {outcome}")?
+                }
                 _ => {}
             }
         }

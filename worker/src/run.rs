@@ -18,7 +18,6 @@ use outbound_core::reason::Reason;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::cli::Settings;
 use crate::database::conninfo::ConnectOptions;
 use crate::database::protocol::{ClaimedRun, Protocol, RUN_CHANNEL, RunStatus};
 use crate::database::{Databases, Session, execute};
@@ -26,9 +25,10 @@ use crate::error::Failure;
 use crate::keys;
 use crate::report::RunReport;
 use crate::secrets::Secrets;
+use crate::settings::Settings;
 use crate::spool::Spool;
 
-use self::steps::Run;
+use self::steps::{Progress, Run};
 
 /// Where files of a run come from.
 enum Origin<'a> {
@@ -53,7 +53,10 @@ impl Worker {
     /// What is wrong with the set-up.
     pub fn open(settings: &Settings) -> Result<Self, Failure> {
         let options = ConnectOptions::from_environment(settings.database.as_deref())?;
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
         Ok(Self {
             name: format!("{host}:{}", std::process::id()),
             databases: Databases::new(options),
@@ -82,12 +85,18 @@ impl Worker {
     /// `database`, or a key that cannot be read.
     pub async fn register_keys(&self, session: &Session) -> Result<(), Failure> {
         for (kind, file, read) in [
-            ("ssh", keys::SSH_KEY, keys::ssh_public as fn(&Secrets) -> Result<keys::PublicKey, Failure>),
+            (
+                "ssh",
+                keys::SSH_KEY,
+                keys::ssh_public as fn(&Secrets) -> Result<keys::PublicKey, Failure>,
+            ),
             ("pgp", keys::PGP_KEY, keys::pgp_public),
         ] {
             if self.secrets.read_if_present(file)?.is_some() {
                 let key = read(&self.secrets)?;
-                Protocol::new(session.client()).register_public_key(kind, &key.text, &key.fingerprint).await?;
+                Protocol::new(session.client())
+                    .register_public_key(kind, &key.text, &key.fingerprint)
+                    .await?;
             }
         }
         Ok(())
@@ -97,8 +106,14 @@ impl Worker {
     ///
     /// # Errors
     /// `database`
-    pub async fn claim(&self, session: &Session, run: Option<i64>) -> Result<Option<ClaimedRun>, Failure> {
-        Protocol::new(session.client()).claim_run(&self.name, run, lease::LENGTH).await
+    pub async fn claim(
+        &self,
+        session: &Session,
+        run: Option<i64>,
+    ) -> Result<Option<ClaimedRun>, Failure> {
+        Protocol::new(session.client())
+            .claim_run(&self.name, run, lease::LENGTH)
+            .await
     }
 
     /// Where a run stands.
@@ -109,7 +124,12 @@ impl Worker {
         Protocol::new(session.client())
             .run_status(run)
             .await?
-            .ok_or_else(|| Failure::new(Reason::Database, format!("run {run} is no longer in the history")))
+            .ok_or_else(|| {
+                Failure::new(
+                    Reason::Database,
+                    format!("run {run} is no longer in the history"),
+                )
+            })
     }
 
     /// Carries a claimed run of a job out, to its end.
@@ -120,8 +140,16 @@ impl Worker {
         self.carry_out_from(claim, &Origin::Server).await
     }
 
-    async fn carry_out_from(&self, claim: ClaimedRun, origin: &Origin<'_>) -> Result<RunReport, Failure> {
-        tracing::info!(run = claim.run_id, job = claim.job.as_deref().unwrap_or("import"), "run claimed");
+    async fn carry_out_from(
+        &self,
+        claim: ClaimedRun,
+        origin: &Origin<'_>,
+    ) -> Result<RunReport, Failure> {
+        tracing::info!(
+            run = claim.run_id,
+            job = claim.job.as_deref().unwrap_or("import"),
+            "run claimed"
+        );
         let (main, beating) = (self.connect().await?, self.connect().await?);
         let run = Run::new(self, &claim, &main, false);
         let report = tokio::select! {
@@ -129,19 +157,30 @@ impl Worker {
             failure = lease::keep(&beating, &claim) => Err(failure),
         };
         match report {
-            Err(failure) if failure.reason != Reason::WorkerLost => self.end_on_a_new_connection(&claim, failure).await,
+            Err(failure) if failure.reason != Reason::WorkerLost => {
+                let progress = run.into_progress();
+                // What the run was doing may still hold locks that ending it needs.
+                main.abort().await;
+                self.end_on_a_new_connection(&claim, progress, failure)
+                    .await
+            }
             other => other,
         }
     }
 
     /// Ends a run whose connection broke, so that nobody has to wait for its lease. What was published
     /// stays published; the files know.
-    async fn end_on_a_new_connection(&self, claim: &ClaimedRun, failure: Failure) -> Result<RunReport, Failure> {
-        let Ok(session) = self.connect().await else { return Err(failure) };
+    async fn end_on_a_new_connection(
+        &self,
+        claim: &ClaimedRun,
+        progress: Progress,
+        failure: Failure,
+    ) -> Result<RunReport, Failure> {
+        let Ok(session) = self.connect().await else {
+            return Err(failure);
+        };
         let run = Run::new(self, claim, &session, false);
-        let mut report = run.finish(Some(&failure)).await.map_err(|_| failure.clone())?;
-        report.retryable = failure.retryable;
-        Ok(report)
+        run.end_of(progress, failure).await
     }
 
     /// Does all that a run of the job would do, and undoes it.
@@ -157,7 +196,12 @@ impl Worker {
         report
     }
 
-    async fn rehearse(&self, main: &Session, run: i64, origin: &Origin<'_>) -> Result<RunReport, Failure> {
+    async fn rehearse(
+        &self,
+        main: &Session,
+        run: i64,
+        origin: &Origin<'_>,
+    ) -> Result<RunReport, Failure> {
         match self.claim(main, Some(run)).await? {
             Some(claim) => Run::new(self, &claim, main, true).to_its_end(origin).await,
             None => Ok(RunReport::of_status(&self.status(main, run).await?)),
@@ -168,24 +212,35 @@ impl Worker {
     ///
     /// # Errors
     /// What kept the import from its end; a file that failed is in the report.
-    pub async fn import_local(&self, file: &Path, rules: Value, dry_run: bool) -> Result<RunReport, Failure> {
+    pub async fn import_local(
+        &self,
+        file: &Path,
+        rules: Value,
+        dry_run: bool,
+    ) -> Result<RunReport, Failure> {
         if !file.is_file() {
-            return Err(Failure::new(Reason::NotRegularFile, format!("{} is not a regular file", file.display()))
-                .with_hint("name a CSV file with a header row"));
+            return Err(Failure::new(
+                Reason::NotRegularFile,
+                format!("{} is not a regular file", file.display()),
+            )
+            .with_hint("name a CSV file with a header row"));
         }
-        JobRules::parse(&rules, Source::Local).map_err(|error| {
-            Failure::new(Reason::Rule, error.to_string()).with_hint(error.hint)
-        })?;
+        JobRules::parse(&rules, Source::Local)
+            .map_err(|error| Failure::new(Reason::Rule, error.to_string()).with_hint(error.hint))?;
         let main = self.connect().await?;
         let origin = Origin::Local(file);
         if dry_run {
             execute(main.client(), "BEGIN").await?;
-            let run = Protocol::new(main.client()).start_import(&rules, None, true).await?;
+            let run = Protocol::new(main.client())
+                .start_import(&rules, None, true)
+                .await?;
             let report = self.rehearse(&main, run, &origin).await;
             main.abort().await;
             return report;
         }
-        let run = Protocol::new(main.client()).start_import(&rules, None, false).await?;
+        let run = Protocol::new(main.client())
+            .start_import(&rules, None, false)
+            .await?;
         match self.claim(&main, Some(run)).await? {
             Some(claim) => self.carry_out_from(claim, &origin).await,
             None => Ok(RunReport::of_status(&self.status(&main, run).await?)),
@@ -196,7 +251,11 @@ impl Worker {
     ///
     /// # Errors
     /// `database`, when the connection is lost.
-    pub async fn serve_connected(&self, poll: Duration, mut stopped: watch::Receiver<bool>) -> Result<(), Failure> {
+    pub async fn serve_connected(
+        &self,
+        poll: Duration,
+        mut stopped: watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
         let mut session = self.connect().await?;
         Protocol::new(session.client()).listen(RUN_CHANNEL).await?;
         self.register_keys(&session).await?;

@@ -173,9 +173,9 @@ struct Trace {
 impl Trace {
     fn note(&self, step: fmt::Arguments<'_>) {
         if self.enabled {
-            tracing::info!(target: "outbound::sftp", server = %self.server, "{step}");
+            tracing::info!(server = %self.server, "{step}");
         } else {
-            tracing::debug!(target: "outbound::sftp", server = %self.server, "{step}");
+            tracing::debug!(server = %self.server, "{step}");
         }
     }
 }

@@ -430,8 +430,16 @@ fn a_file_makes_the_declared_columns_and_every_other_one_as_text() {
     rules.contact_name = None;
     let header = ["Phone", "city", "id"].map(str::to_owned);
     let spec = rules.list_spec(&header);
-    let names: Vec<&str> = spec.columns.iter().map(|column| column.name.as_str()).collect();
-    assert_eq!(names, ["phone", "city", "id", "client"], "a role the header lacks comes last");
+    let names: Vec<&str> = spec
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["phone", "city", "id", "client"],
+        "a role the header lacks comes last"
+    );
     assert!(spec.columns[0].contact.is_some());
     assert_eq!(spec.check(), Ok(()));
 }

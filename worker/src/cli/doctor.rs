@@ -3,13 +3,15 @@
 
 use serde_json::json;
 
-use super::{Outcome, Settings, print};
+use super::print;
 use crate::database::conninfo::ConnectOptions;
 use crate::database::protocol::Protocol;
 use crate::database::{Databases, Session};
 use crate::error::Failure;
 use crate::keys as key_store;
+use crate::report::Outcome;
 use crate::secrets::Secrets;
+use crate::settings::Settings;
 use crate::sftp;
 use crate::spool::Spool;
 use outbound_core::reason::Reason;
@@ -30,10 +32,22 @@ struct Check {
 /// Never; what is wrong is printed and makes the exit code 1.
 pub async fn doctor(settings: &Settings) -> Result<Outcome, Failure> {
     let mut checks = database_checks(settings).await;
-    checks.push(Check { name: "ssh key", result: key(settings, key_store::ssh_public) });
-    checks.push(Check { name: "pgp key", result: key(settings, key_store::pgp_public) });
-    checks.push(Check { name: "libssh2", result: Ok(sftp::library_version()) });
-    checks.push(Check { name: "spool", result: spool(settings) });
+    checks.push(Check {
+        name: "ssh key",
+        result: key(settings, key_store::ssh_public),
+    });
+    checks.push(Check {
+        name: "pgp key",
+        result: key(settings, key_store::pgp_public),
+    });
+    checks.push(Check {
+        name: "libssh2",
+        result: Ok(sftp::library_version()),
+    });
+    checks.push(Check {
+        name: "spool",
+        result: spool(settings),
+    });
     let well = checks.iter().all(|check| check.result.is_ok());
     if settings.json {
         let list: Vec<_> = checks
@@ -49,7 +63,10 @@ pub async fn doctor(settings: &Settings) -> Result<Outcome, Failure> {
             print(&match &check.result {
                 Ok(said) => format!("ok    {:<10} {said}", check.name),
                 Err(failure) => match &failure.hint {
-                    Some(hint) => format!("FAIL  {:<10} {failure}\n      {:<10} {hint}", check.name, ""),
+                    Some(hint) => format!(
+                        "FAIL  {:<10} {failure}\n      {:<10} {hint}",
+                        check.name, ""
+                    ),
                     None => format!("FAIL  {:<10} {failure}", check.name),
                 },
             });
@@ -66,14 +83,21 @@ async fn database_checks(settings: &Settings) -> Vec<Check> {
     };
     let session = match connected {
         Ok(session) => session,
-        Err(failure) => return vec![Check { name: "database", result: Err(failure) }],
+        Err(failure) => {
+            return vec![Check {
+                name: "database",
+                result: Err(failure),
+            }];
+        }
     };
     let mut checks = vec![server_check(&session).await];
     let worker_version = env!("CARGO_PKG_VERSION");
     checks.push(Check {
         name: "versions",
         result: match Protocol::new(session.client()).extension_version().await {
-            Ok(version) if version == worker_version => Ok(format!("extension and worker are both {version}")),
+            Ok(version) if version == worker_version => {
+                Ok(format!("extension and worker are both {version}"))
+            }
             Ok(version) => Err(Failure::new(
                 Reason::Database,
                 format!("the extension is {version} and the worker is {worker_version}"),
@@ -83,7 +107,8 @@ async fn database_checks(settings: &Settings) -> Vec<Check> {
             } else {
                 "upgrade the worker"
             })),
-            Err(failure) => Err(failure.with_hint("CREATE EXTENSION pg_outbound, and GRANT outbound_worker to this role")),
+            Err(failure) => Err(failure
+                .with_hint("CREATE EXTENSION pg_outbound, and GRANT outbound_worker to this role")),
         },
     });
     let locks = session
@@ -123,7 +148,10 @@ async fn server_check(session: &Session) -> Check {
     }
 }
 
-fn key(settings: &Settings, read: fn(&Secrets) -> Result<key_store::PublicKey, Failure>) -> Result<String, Failure> {
+fn key(
+    settings: &Settings,
+    read: fn(&Secrets) -> Result<key_store::PublicKey, Failure>,
+) -> Result<String, Failure> {
     let secrets = Secrets::open(&settings.secrets)?;
     read(&secrets).map(|key| format!("{}, private", key.fingerprint))
 }
@@ -135,5 +163,8 @@ fn spool(settings: &Settings) -> Result<String, Failure> {
         .create("doctor")?
         .write_all(b"written by outbound doctor")
         .map_err(|error| Failure::storage("cannot write to the spool", &error))?;
-    Ok(format!("{}, private and writable", settings.spool.display()))
+    Ok(format!(
+        "{}, private and writable",
+        settings.spool.display()
+    ))
 }

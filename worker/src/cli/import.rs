@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, Settings, present};
+use super::present;
 use crate::error::Failure;
+use crate::report::Outcome;
 use crate::run::Worker;
+use crate::settings::Settings;
 use outbound_core::job::AppendType;
 use outbound_core::reason::Reason;
 
@@ -63,7 +65,9 @@ pub struct ImportArgs {
 /// What kept the import from starting; a file that failed is a report, not an error.
 pub async fn import(settings: &Settings, args: ImportArgs) -> Result<Outcome, Failure> {
     let worker = Worker::open(settings)?;
-    let report = worker.import_local(&args.file, rules(&args)?, args.dry_run).await?;
+    let report = worker
+        .import_local(&args.file, rules(&args)?, args.dry_run)
+        .await?;
     Ok(present(&report, settings.json))
 }
 
@@ -71,12 +75,18 @@ pub async fn import(settings: &Settings, args: ImportArgs) -> Result<Outcome, Fa
 fn rules(args: &ImportArgs) -> Result<Value, Failure> {
     let mut columns: Vec<Value> = Vec::new();
     for text in &args.contact {
-        let (column, unit) = text.split_once('=').ok_or_else(|| usage("--contact", text, "COLUMN=TYPE:INBOX"))?;
-        let (unit_type, inbox) = unit.split_once(':').ok_or_else(|| usage("--contact", text, "COLUMN=TYPE:INBOX"))?;
+        let (column, unit) = text
+            .split_once('=')
+            .ok_or_else(|| usage("--contact", text, "COLUMN=TYPE:INBOX"))?;
+        let (unit_type, inbox) = unit
+            .split_once(':')
+            .ok_or_else(|| usage("--contact", text, "COLUMN=TYPE:INBOX"))?;
         columns.push(json!({"name": column, "contact": {"type": unit_type, "inbox": inbox}}));
     }
     for text in &args.column {
-        let (column, column_type) = text.split_once('=').ok_or_else(|| usage("--column", text, "COLUMN=TYPE"))?;
+        let (column, column_type) = text
+            .split_once('=')
+            .ok_or_else(|| usage("--column", text, "COLUMN=TYPE"))?;
         columns.push(json!({"name": column, "type": column_type}));
     }
     let mut rules = Map::new();
@@ -95,22 +105,41 @@ fn rules(args: &ImportArgs) -> Result<Value, Failure> {
         "encryption".to_owned(),
         json!({"required": args.encrypted, "require_signature": args.require_signature}),
     );
-    rules.insert("max_rejected".to_owned(), max_rejected(args.max_rejected.as_deref())?);
+    rules.insert(
+        "max_rejected".to_owned(),
+        max_rejected(args.max_rejected.as_deref())?,
+    );
     Ok(Value::Object(rules))
 }
 
 /// `100` or `5%` as the rules have it.
 fn max_rejected(text: Option<&str>) -> Result<Value, Failure> {
-    let Some(text) = text else { return Ok(Value::Null) };
-    let wrong = || usage("--max-rejected", text, "a number of rows such as 100, or a share such as 5%");
+    let Some(text) = text else {
+        return Ok(Value::Null);
+    };
+    let wrong = || {
+        usage(
+            "--max-rejected",
+            text,
+            "a number of rows such as 100, or a share such as 5%",
+        )
+    };
     match text.strip_suffix('%') {
-        Some(share) => share.trim().parse::<f64>().map(|share| json!({"share": share / 100.0})).map_err(|_| wrong()),
-        None => text.parse::<u64>().map(|rows| json!({"rows": rows})).map_err(|_| wrong()),
+        Some(share) => share
+            .trim()
+            .parse::<f64>()
+            .map(|share| json!({"share": share / 100.0}))
+            .map_err(|_| wrong()),
+        None => text
+            .parse::<u64>()
+            .map(|rows| json!({"rows": rows}))
+            .map_err(|_| wrong()),
     }
 }
 
 fn usage(flag: &str, given: &str, form: &str) -> Failure {
-    Failure::new(Reason::Rule, format!("{flag} {given}: not understood")).with_hint(format!("write {form}"))
+    Failure::new(Reason::Rule, format!("{flag} {given}: not understood"))
+        .with_hint(format!("write {form}"))
 }
 
 #[cfg(test)]

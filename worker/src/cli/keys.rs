@@ -1,11 +1,13 @@
 //! `outbound keys`: makes the worker's two keys, and shows their public halves. The private halves
 //! stay in the secret folder.
 
-use super::{Outcome, Settings, print};
+use super::print;
 use crate::error::Failure;
 use crate::keys as key_store;
+use crate::report::Outcome;
 use crate::run::Worker;
 use crate::secrets::Secrets;
+use crate::settings::Settings;
 use serde_json::json;
 
 /// Arguments of `outbound keys`.
@@ -61,11 +63,20 @@ pub async fn keys(settings: &Settings, args: KeysArgs) -> Result<Outcome, Failur
         }
         KeysAction::Init { account } => {
             key_store::init(&secrets, account.as_deref().unwrap_or("outbound"))?;
-            let (ssh, pgp) = (key_store::ssh_public(&secrets)?, key_store::pgp_public(&secrets)?);
+            let (ssh, pgp) = (
+                key_store::ssh_public(&secrets)?,
+                key_store::pgp_public(&secrets)?,
+            );
             print(&if settings.json {
-                json!({"ssh": ssh.fingerprint, "pgp": pgp.fingerprint, "folder": settings.secrets}).to_string()
+                json!({"ssh": ssh.fingerprint, "pgp": pgp.fingerprint, "folder": settings.secrets})
+                    .to_string()
             } else {
-                format!("SSH key      {}\nOpenPGP key  {}\nin           {}", ssh.fingerprint, pgp.fingerprint, settings.secrets.display())
+                format!(
+                    "SSH key      {}\nOpenPGP key  {}\nin           {}",
+                    ssh.fingerprint,
+                    pgp.fingerprint,
+                    settings.secrets.display()
+                )
             });
             register(settings).await;
         }

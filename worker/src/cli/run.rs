@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use super::{Outcome, Settings, present};
+use super::present;
 use crate::database::protocol::Protocol;
 use crate::error::Failure;
+use crate::report::Outcome;
 use crate::report::RunReport;
 use crate::run::Worker;
+use crate::settings::Settings;
 
 /// How often the state of a run that another worker took is looked up.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -29,7 +31,10 @@ pub struct RunArgs {
 pub async fn run(settings: &Settings, args: RunArgs) -> Result<Outcome, Failure> {
     let worker = Worker::open(settings)?;
     if args.dry_run {
-        return Ok(present(&worker.rehearse_job(&args.job).await?, settings.json));
+        return Ok(present(
+            &worker.rehearse_job(&args.job).await?,
+            settings.json,
+        ));
     }
     let session = worker.connect().await?;
     worker.register_keys(&session).await?;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Outcome, Settings};
 use crate::error::Failure;
+use crate::report::Outcome;
 use crate::run::Worker;
+use crate::settings::Settings;
 
 /// Longest pause after the database was lost.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -26,7 +27,10 @@ pub struct ServeArgs {
 /// Only what is wrong with the set-up; a database that is away is waited for.
 pub async fn serve(settings: &Settings, args: ServeArgs) -> Result<Outcome, Failure> {
     let worker = Worker::open(settings)?;
-    let listen = |kind| signal(kind).map_err(|error| Failure::internal(format!("cannot listen for signals: {error}")));
+    let listen = |kind| {
+        signal(kind)
+            .map_err(|error| Failure::internal(format!("cannot listen for signals: {error}")))
+    };
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -38,7 +42,9 @@ pub async fn serve(settings: &Settings, args: ServeArgs) -> Result<Outcome, Fail
     tracing::info!(worker = worker.name(), "serving");
     let mut pause = Duration::from_secs(1);
     while !*stopped.borrow() {
-        let served = worker.serve_connected(Duration::from_secs(args.poll), stopped.clone()).await;
+        let served = worker
+            .serve_connected(Duration::from_secs(args.poll), stopped.clone())
+            .await;
         let Err(failure) = served else { break };
         if !failure.retryable {
             return Err(failure);

@@ -161,7 +161,10 @@ impl ConnectOptions {
             settings.insert("user", user);
         }
         let ssl_mode = match settings.get("sslmode").map(String::as_str) {
-            None if settings.get("sslrootcert").is_some_and(|file| file == "system") => {
+            None if settings
+                .get("sslrootcert")
+                .is_some_and(|file| file == "system") =>
+            {
                 SslMode::VerifyFull
             }
             None | Some("prefer") => SslMode::Prefer,
@@ -230,7 +233,10 @@ impl ConnectOptions {
         tls: ClientSslMode,
     ) -> Result<Config, Failure> {
         let mut config = Config::new();
-        config.host(&endpoint.host).port(endpoint.port).ssl_mode(tls);
+        config
+            .host(&endpoint.host)
+            .port(endpoint.port)
+            .ssl_mode(tls);
         if let Some(address) = endpoint.address {
             config.hostaddr(address);
         }
@@ -250,7 +256,10 @@ impl ConnectOptions {
         let name = name.or_else(|| self.get("fallback_application_name"));
         config.application_name(name.unwrap_or(APPLICATION_NAME));
         // libpq waits at least two seconds; nothing or 0 means without end.
-        if let Some(seconds) = self.number("connect_timeout")?.filter(|&seconds| seconds > 0) {
+        if let Some(seconds) = self
+            .number("connect_timeout")?
+            .filter(|&seconds| seconds > 0)
+        {
             config.connect_timeout(Duration::from_secs(seconds.max(2)));
         }
         if let Some(on) = self.number("keepalives")? {
@@ -338,7 +347,9 @@ fn endpoints(settings: &BTreeMap<&'static str, String>) -> Result<Vec<Endpoint>,
     let count = hosts.len().max(addresses.len()).max(1);
     let fits = |length: usize| length == 0 || length == count;
     if !fits(hosts.len()) || !fits(addresses.len()) || !(fits(ports.len()) || ports.len() == 1) {
-        return Err(wrong("the lists of hosts, addresses and ports differ in length"));
+        return Err(wrong(
+            "the lists of hosts, addresses and ports differ in length",
+        ));
     }
     let item = |list: &[&str], index: usize| {
         let text = list.get(index).copied();
@@ -352,7 +363,10 @@ fn endpoints(settings: &BTreeMap<&'static str, String>) -> Result<Vec<Endpoint>,
             Ok(Endpoint {
                 host: host.unwrap_or_else(|| DEFAULT_SOCKET_FOLDER.to_owned()),
                 address: address
-                    .map(|text| text.parse().map_err(|_| wrong(format!("\"{text}\" is no address"))))
+                    .map(|text| {
+                        text.parse()
+                            .map_err(|_| wrong(format!("\"{text}\" is no address")))
+                    })
                     .transpose()?,
                 port: match port {
                     None => 5432,

@@ -41,18 +41,20 @@ pub fn password(file: &Path, lookup: &Lookup<'_>) -> Option<String> {
 fn find(text: &str, lookup: &Lookup<'_>) -> Option<String> {
     let port = lookup.port.to_string();
     let wanted = [lookup.host, &port, lookup.database, lookup.user];
-    text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
-        let parts = split(line);
-        let [host, port, database, user, password] = parts.as_slice() else {
-            return None;
-        };
-        let given = [host, port, database, user];
-        let fits = given
-            .iter()
-            .zip(wanted)
-            .all(|(part, wanted)| part.as_str() == "*" || part.as_str() == wanted);
-        (fits && !password.is_empty()).then(|| password.clone())
-    })
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .find_map(|line| {
+            let parts = split(line);
+            let [host, port, database, user, password] = parts.as_slice() else {
+                return None;
+            };
+            let given = [host, port, database, user];
+            let fits = given
+                .iter()
+                .zip(wanted)
+                .all(|(part, wanted)| part.as_str() == "*" || part.as_str() == wanted);
+            (fits && !password.is_empty()).then(|| password.clone())
+        })
 }
 
 /// The five parts of a line; everything behind the fourth colon is the password.
@@ -92,7 +94,10 @@ mod tests {
     fn the_first_line_that_fits_gives_the_password() {
         let text = "# comment\nother:*:*:*:no\nshort:line\n*:5433:outbound:worker:p\\:w:\\\\1\n*:*:*:*:late\n";
         assert_eq!(find(text, &LOOKUP).as_deref(), Some("p:w:\\1"));
-        let other = Lookup { user: "someone", ..LOOKUP };
+        let other = Lookup {
+            user: "someone",
+            ..LOOKUP
+        };
         assert_eq!(find(text, &other).as_deref(), Some("late"));
         assert_eq!(find("db.example:1:*:*:no\n", &LOOKUP), None);
     }

@@ -12,7 +12,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
+use openssl::ssl::{
+    SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion,
+};
 use openssl::x509::store::X509StoreBuilder;
 use outbound_core::reason::Reason;
 use postgres_openssl::MakeTlsConnector;
@@ -68,7 +70,12 @@ fn trust(builder: &mut SslConnectorBuilder, root: &Path) -> Result<(), Failure> 
             builder.set_cert_store(store.build());
             builder.set_ca_file(root)
         })
-        .map_err(|error| wrong(format!("cannot read the root certificate {}: {error}", root.display())))
+        .map_err(|error| {
+            wrong(format!(
+                "cannot read the root certificate {}: {error}",
+                root.display()
+            ))
+        })
 }
 
 /// Shows the server a certificate of ours, if there is one.
@@ -77,8 +84,11 @@ fn identify(builder: &mut SslConnectorBuilder, options: &ConnectOptions) -> Resu
         return Ok(());
     };
     let key = options.file("sslkey", "postgresql.key").ok_or_else(|| {
-        wrong(format!("there is a certificate {} but no key for it", certificate.display()))
-            .with_hint("set PGSSLKEY")
+        wrong(format!(
+            "there is a certificate {} but no key for it",
+            certificate.display()
+        ))
+        .with_hint("set PGSSLKEY")
     })?;
     let cannot_read = |error: &dyn std::fmt::Display| {
         wrong(format!("cannot use the key {}: {error}", key.display()))
@@ -91,7 +101,12 @@ fn identify(builder: &mut SslConnectorBuilder, options: &ConnectOptions) -> Resu
     }
     builder
         .set_certificate_chain_file(&certificate)
-        .map_err(|error| wrong(format!("cannot read the certificate {}: {error}", certificate.display())))?;
+        .map_err(|error| {
+            wrong(format!(
+                "cannot read the certificate {}: {error}",
+                certificate.display()
+            ))
+        })?;
     builder
         .set_private_key_file(&key, SslFiletype::PEM)
         .map_err(|error| cannot_read(&error))

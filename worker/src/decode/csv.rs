@@ -114,9 +114,10 @@ impl CsvReader {
             self.start = 0;
         }
         let (base, replaced) = (self.base, &mut self.replaced);
-        self.decoder.decode(bytes, last, &mut self.buffer, &mut |at| {
-            replaced.push_back(base + at as u64);
-        });
+        self.decoder
+            .decode(bytes, last, &mut self.buffer, &mut |at| {
+                replaced.push_back(base + at as u64);
+            });
     }
 
     /// Where the record in the making must have ended.
@@ -273,7 +274,10 @@ impl CsvReader {
         if self.reread > MAX_REREAD_BYTES {
             return Err(Failure::new(
                 Reason::Format,
-                format!("line {} and many before it open a quote that is never closed", self.line),
+                format!(
+                    "line {} and many before it open a quote that is never closed",
+                    self.line
+                ),
             )
             .with_hint("check the file's quotes and the delimiter of the job"));
         }

@@ -142,7 +142,8 @@ impl CopyBuffer {
         };
         self.bytes.put_i32(length(8 + 2 * groups));
         self.bytes.put_u16(groups as u16);
-        self.bytes.put_i16(if groups == 0 { 0 } else { digits.weight() });
+        self.bytes
+            .put_i16(if groups == 0 { 0 } else { digits.weight() });
         self.bytes.put_u16(sign);
         self.bytes.put_u16(digits.scale);
         for group in 0..groups {

@@ -23,9 +23,9 @@ use super::copy::{Copied, Piece, QUEUE, copy_in, queue_of};
 use super::counts::{LoadCounts, Stopwatch, Timings};
 use super::rejects::RejectedRows;
 use super::rows::{Output, Rows, within};
+use super::settle::settle;
 use super::sink::{Sink, Statements, Target};
 use super::source::{self, Input, Link, Stages, Stop};
-use super::settle::settle;
 use crate::decode::RecordBatch;
 use crate::error::Failure;
 use crate::fault;
@@ -136,9 +136,11 @@ impl<V: Send + 'static> Reading<V> {
                 .collect(),
             record => {
                 let why = record.and_then(|record| record.refused);
-                return Err(Failure::new(Reason::Format, "the header row cannot be read")
-                    .with_detail(why.map_or("", Reason::code))
-                    .with_hint("check the file's quotes and the delimiter of the job"));
+                return Err(
+                    Failure::new(Reason::Format, "the header row cannot be read")
+                        .with_detail(why.map_or("", Reason::code))
+                        .with_hint("check the file's quotes and the delimiter of the job"),
+                );
             }
         };
         Ok(Self {
@@ -205,7 +207,10 @@ impl<V: Send + 'static> Reading<V> {
             let file = filled.detail.take();
             let reader = file.as_ref().map(|file| file.reader()).transpose()?;
             let queue = queue_of(reader, bytes::Bytes::new());
-            (filled, copy_in(sink.detail(), &statements.detail, queue).await?)
+            (
+                filled,
+                copy_in(sink.detail(), &statements.detail, queue).await?,
+            )
         };
         finish(filled, copied, sink, plan).await
     }
@@ -251,7 +256,12 @@ impl<V: Send + 'static> Reading<V> {
         let (verdict, failure, busy) = verdict_of(source, parse).await;
         (timings.source, timings.decode) = busy;
         timings.check = pass.busy;
-        let Pass { mut rows, mut detail, result, .. } = pass;
+        let Pass {
+            mut rows,
+            mut detail,
+            result,
+            ..
+        } = pass;
         let failure = failure.or_else(|| stopped(result)).or(match copied {
             Ok(Some(copied)) => {
                 timings.copy = copied.busy;
@@ -360,12 +370,17 @@ async fn finish<V>(
     let failure = if counts.contacts == 0 {
         Some(Failure::new(
             Reason::NoAcceptableRow,
-            format!("none of the {} rows of the file is acceptable", counts.rows_read),
+            format!(
+                "none of the {} rows of the file is acceptable",
+                counts.rows_read
+            ),
         ))
     } else if let Some(Err(failure)) = plan.max_rejected.map(|limit| within(limit, &counts)) {
         Some(failure)
     } else if records != counts.records {
-        Some(Failure::internal("the detail table took another number of rows"))
+        Some(Failure::internal(
+            "the detail table took another number of rows",
+        ))
     } else {
         None
     };
@@ -424,75 +439,4 @@ fn panicked() -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use outbound_core::row::CharacterSet;
-
-    use super::*;
-
-    fn input<V>(source: source::ByteSource<V>) -> Input<V> {
-        Input {
-            source,
-            character_set: CharacterSet::Utf8,
-            delimiter: b',',
-        }
-    }
-
-    fn text(text: &'static str) -> Input<()> {
-        input(Box::new(move |push| push(text.as_bytes())))
-    }
-
-    #[tokio::test]
-    async fn the_header_is_the_first_record() {
-        let reading = Reading::open(text("\u{FEFF}\n\"client id\",phone\n1,2\n")).await.unwrap();
-        assert_eq!(reading.header(), ["client id", "phone"]);
-    }
-
-    #[tokio::test]
-    async fn a_file_without_a_record_is_empty() {
-        for content in ["", "\u{FEFF}", "\r\n \n"] {
-            let failure = Reading::open(text(content)).await.err().unwrap();
-            assert_eq!(failure.reason, Reason::FileEmpty, "{content:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_header_with_an_open_quote_cannot_be_read() {
-        let failure = Reading::open(text("a,\"b\n1,2\n")).await.err().unwrap();
-        assert_eq!(failure.reason, Reason::Format);
-        assert_eq!(failure.detail.as_deref(), Some("unclosed_quote"));
-    }
-
-    #[tokio::test]
-    async fn the_failure_of_the_source_is_told_whatever_it_had_pushed() {
-        for pushed in ["", "a,b\n1,2\n"] {
-            let source = input::<()>(Box::new(move |push| {
-                push(pushed.as_bytes())?;
-                Err(Failure::new(Reason::PgpIntegrity, "changed"))
-            }));
-            let failure = Reading::open(source).await.err().unwrap();
-            assert_eq!(failure.reason, Reason::PgpIntegrity);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_reading_that_is_dropped_stops_its_source() {
-        static STOPPED: AtomicBool = AtomicBool::new(false);
-        let endless = input::<()>(Box::new(|push| {
-            push(b"a,b\n")?;
-            loop {
-                if let Err(failure) = push(&b"1,2\n".repeat(100_000)) {
-                    STOPPED.store(true, Ordering::SeqCst);
-                    return Err(failure);
-                }
-            }
-        }));
-        let reading = Reading::open(endless).await.unwrap();
-        assert_eq!(reading.header(), ["a", "b"]);
-        drop(reading);
-        while !STOPPED.load(Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
+mod tests;

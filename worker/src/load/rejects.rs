@@ -209,7 +209,9 @@ mod tests {
         let mut rejects = Rejects::new(7, &Spool::open(&root.path().join("spool")).unwrap());
         rejects.add(&entry("a\0b")).unwrap();
         let bytes = rejects.seal().tail;
-        let found = bytes.windows(5).any(|window| window == "a\u{FFFD}b".as_bytes());
+        let found = bytes
+            .windows(5)
+            .any(|window| window == "a\u{FFFD}b".as_bytes());
         assert!(found);
     }
 

@@ -11,10 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use outbound_core::job::MaxRejected;
 use outbound_core::reason::Reason;
-use outbound_core::row::{Report, RowRules, Scratch};
+use outbound_core::row::{RowRules, Scratch};
 use outbound_core::shape::Shape;
-use outbound_core::status::{ContactCode, RecordCode};
-use outbound_core::unit::ConversationType;
 use outbound_core::value::{Decimal, Value};
 use tokio::sync::mpsc;
 
@@ -44,7 +42,10 @@ impl Output {
                 .blocking_send(Piece::Data(bytes))
                 .map_err(|_| Stop::Neighbour),
             Self::Spool(file) => file.write_all(&bytes).map_err(|error| {
-                Stop::Failed(Failure::storage("cannot spool rows for the database", &error))
+                Stop::Failed(Failure::storage(
+                    "cannot spool rows for the database",
+                    &error,
+                ))
             }),
         }
     }
@@ -126,7 +127,9 @@ impl Rows {
     pub(super) fn load_suspect(&mut self, record: &Record<'_>) -> Result<(), Failure> {
         // It passed the checks when it was set aside; this fills the scratch again.
         if self.rules.check(record.fields, &mut self.scratch).is_err() {
-            return Err(Failure::internal("a row was checked twice with two results"));
+            return Err(Failure::internal(
+                "a row was checked twice with two results",
+            ));
         }
         self.load(record)
     }
@@ -140,7 +143,12 @@ impl Rows {
             None => identifier.into(),
         };
         let message = format!("an earlier row of the file has the identifier \"{shown}\"");
-        self.reject(record, self.shape.identifier, Reason::DuplicateClientId, &message)
+        self.reject(
+            record,
+            self.shape.identifier,
+            Reason::DuplicateClientId,
+            &message,
+        )
     }
 
     /// The rules of the file.
@@ -227,9 +235,9 @@ impl Rows {
             self.warn(record, None, Reason::Undecodable, &message)?;
         }
         for index in 0..self.scratch.reports.len() {
-            let Report { reason, column, field } = self.scratch.reports[index];
-            let message = self.report_message(record, reason, column, field);
-            self.warn(record, column, reason, &message)?;
+            let report = self.scratch.reports[index];
+            let message = report.message(&self.shape, record.fields);
+            self.warn(record, report.column, report.reason, &message)?;
         }
         Ok(())
     }
@@ -245,44 +253,24 @@ impl Rows {
         self.reject(record, column, reason, message)
     }
 
-    fn report_message(
-        &self,
-        record: &Record<'_>,
-        reason: Reason,
-        column: Option<usize>,
-        field: Option<usize>,
-    ) -> Cow<'static, str> {
-        let contact = column
-            .and_then(|column| self.shape.columns.get(column))
-            .and_then(|column| column.contact);
-        match (contact, field.and_then(|field| record.fields.get(field))) {
-            (Some(contact), Some(value)) => {
-                let shown: String = value.trim().chars().take(64).collect();
-                format!("\"{shown}\" is not a valid {}", unit_words(contact.unit_type.as_str())).into()
-            }
-            _ if reason == Reason::NoValidDevice => "the contact has no valid unit".into(),
-            _ => reason.code().into(),
-        }
-    }
-
     fn write_contact(&mut self, record: &Record<'_>) {
-        let Self { shape, scratch, contact, counts, rules, .. } = self;
+        let Self {
+            shape,
+            scratch,
+            contact,
+            counts,
+            rules,
+            ..
+        } = self;
         contact.row((6 + shape.columns.len()) as i16);
         contact.int4(shape.list_id);
         match rules.identifier(record.fields) {
             Some(identifier) => contact.text(identifier),
             None => contact.number_text(counts.contacts),
         }
-        // contact-lists §5.4 for records of which none was attempted yet.
-        let callable = |of: Option<ConversationType>| {
-            let mut units = scratch.units.iter().filter(|unit| unit.record_code() == RecordCode::Callable);
-            let any = units.any(|unit| of.is_none() || unit.conversation_type == of);
-            code(if any { ContactCode::Callable } else { ContactCode::Flagged }.as_str())
-        };
-        contact.code(callable(None));
-        contact.code(callable(Some(ConversationType::Call)));
-        contact.code(callable(Some(ConversationType::Email)));
-        contact.code(callable(Some(ConversationType::SocialMedia)));
+        for status in scratch.codes() {
+            contact.code(code(status.as_str()));
+        }
         for value in &scratch.values {
             match *value {
                 Value::Null => contact.null(),
@@ -300,7 +288,14 @@ impl Rows {
     }
 
     fn write_records(&mut self, record: &Record<'_>) {
-        let Self { shape, scratch, detail, counts, rules, .. } = self;
+        let Self {
+            shape,
+            scratch,
+            detail,
+            counts,
+            rules,
+            ..
+        } = self;
         for unit in &scratch.units {
             counts.records += 1;
             detail.row(10);
@@ -358,14 +353,6 @@ fn code(text: &str) -> u8 {
 
 fn text_of<'a>(record: &Record<'a>, field: u32) -> &'a str {
     record.fields.get(field as usize).unwrap_or("")
-}
-
-fn unit_words(unit_type: &str) -> String {
-    match unit_type {
-        "phone" => "phone number".to_owned(),
-        "email" => "e-mail address".to_owned(),
-        other => other.replace('_', " "),
-    }
 }
 
 fn reader_message(reason: Reason) -> &'static str {

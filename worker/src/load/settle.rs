@@ -94,3 +94,66 @@ fn settle_pass(
         busy: started.elapsed(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use outbound_core::account::{Account, CharacterSet};
+    use outbound_core::fields::Fields;
+    use outbound_core::reason::Reason;
+    use outbound_core::row::RowRules;
+    use outbound_core::shape::Shape;
+
+    use super::*;
+    use crate::decode::Record;
+    use crate::spool::Spool;
+
+    #[test]
+    fn the_first_of_each_identifier_is_loaded_and_the_rest_is_reported() {
+        let root = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&root.path().join("spool")).unwrap();
+        let shape: Shape = serde_json::from_value(serde_json::json!({
+            "list_id": 7, "identifier": 0,
+            "columns": [{"name": "id", "identifier": "id", "column_type": "text"}],
+        }))
+        .unwrap();
+        let account = Account {
+            name: "a".to_owned(),
+            default_country: "DE".to_owned(),
+            character_set: CharacterSet::Utf8,
+            time_zone: chrono_tz::UTC,
+        };
+        let rules = RowRules::new(&shape, &["id".to_owned()], &account).unwrap();
+        let mut rows = Rows::new(rules, Arc::new(shape), 1, &spool, None);
+        for (line, identifier) in (2..).zip(["a", "b", " a", "A", "b "]) {
+            rows.take(&Record {
+                line,
+                raw: identifier,
+                fields: Fields {
+                    text: identifier,
+                    ends: &[identifier.len()],
+                },
+                undecodable: 0,
+                refused: None,
+            })
+            .unwrap();
+        }
+        assert_eq!((rows.counts.rows_read, rows.counts.contacts), (5, 3));
+        let sealed = rows.take_suspects().unwrap().seal().unwrap();
+        let output = |name| Output::Spool(spool.create(name).unwrap());
+
+        // Suppose the first suspect was suspected for nothing.
+        let reader = sealed.reader().unwrap();
+        let pass = settle_pass(rows, output("detail"), output("contact"), reader, &[0]);
+
+        assert!(pass.result.is_ok());
+        let counts = pass.rows.counts;
+        assert_eq!(
+            (counts.contacts, counts.duplicates, counts.rejected),
+            (4, 1, 0)
+        );
+        let rejects = pass.rows.rejects.seal();
+        assert_eq!(rejects.counts()[&Reason::DuplicateClientId], 1);
+    }
+}

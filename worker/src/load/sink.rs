@@ -22,7 +22,10 @@ pub enum Target<'a> {
 
 /// The connections of one load.
 pub(super) enum Sink<'a> {
-    Pair { contact: Session, detail: Session },
+    Pair {
+        contact: Box<Session>,
+        detail: Box<Session>,
+    },
     Single(&'a Client),
 }
 
@@ -42,7 +45,10 @@ impl<'a> Sink<'a> {
                 for session in [&contact, &detail] {
                     execute(session.client(), "BEGIN").await?;
                 }
-                Ok(Self::Pair { contact, detail })
+                Ok(Self::Pair {
+                    contact: Box::new(contact),
+                    detail: Box::new(detail),
+                })
             }
         }
     }
@@ -70,7 +76,9 @@ impl<'a> Sink<'a> {
     pub(super) async fn create_tables(&self, load_id: i64) -> Result<Statements, Failure> {
         let (contact, detail) = (Protocol::new(self.contact()), Protocol::new(self.detail()));
         Ok(Statements {
-            contact: contact.create_load_table(load_id, LoadPart::Contact).await?,
+            contact: contact
+                .create_load_table(load_id, LoadPart::Contact)
+                .await?,
             detail: detail.create_load_table(load_id, LoadPart::Detail).await?,
         })
     }

@@ -76,9 +76,10 @@ impl Suspects {
     pub fn seal(self) -> Result<SuspectFile, Failure> {
         let file = match self.out {
             None => None,
-            Some(out) => Some(out.into_inner().map_err(|error| {
-                Failure::storage("cannot set a row aside", error.error())
-            })?),
+            Some(out) => Some(
+                out.into_inner()
+                    .map_err(|error| Failure::storage("cannot set a row aside", error.error()))?,
+            ),
         };
         Ok(SuspectFile {
             file,
@@ -291,8 +292,14 @@ mod tests {
             for line in 2..500 {
                 assert!(reader.next(&mut batch).unwrap());
                 let read = batch.get(0).unwrap();
-                assert_eq!((read.line, read.raw, read.undecodable), (line, "\"é\",b", 3));
-                assert_eq!((read.fields.get(0), read.fields.get(1)), (Some("é"), Some("b")));
+                assert_eq!(
+                    (read.line, read.raw, read.undecodable),
+                    (line, "\"é\",b", 3)
+                );
+                assert_eq!(
+                    (read.fields.get(0), read.fields.get(1)),
+                    (Some("é"), Some("b"))
+                );
             }
             assert!(!reader.next(&mut batch).unwrap());
         }
@@ -301,8 +308,16 @@ mod tests {
     #[test]
     fn without_suspects_there_is_no_file_and_nothing_to_read() {
         let root = tempfile::tempdir().unwrap();
-        let sealed = Suspects::new(7, &Spool::open(&root.path().join("spool")).unwrap()).seal().unwrap();
+        let sealed = Suspects::new(7, &Spool::open(&root.path().join("spool")).unwrap())
+            .seal()
+            .unwrap();
         assert!(sealed.is_empty());
-        assert!(!sealed.reader().unwrap().next(&mut RecordBatch::default()).unwrap());
+        assert!(
+            !sealed
+                .reader()
+                .unwrap()
+                .next(&mut RecordBatch::default())
+                .unwrap()
+        );
     }
 }

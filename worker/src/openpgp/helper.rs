@@ -114,6 +114,10 @@ impl VerificationHelper for Helper<'_> {
         match &parser.packet {
             // Clear text that no encryption stands around.
             Packet::Literal(_) if !self.observed.was_opened() => Err(not_encrypted().into()),
+            // The library leaves such a packet closed, and takes the message for a malformed one.
+            Packet::CompressedData(data) if !data.algo().is_supported() => {
+                Err(openpgp::Error::UnsupportedCompressionAlgorithm(data.algo()).into())
+            }
             _ => Ok(()),
         }
     }

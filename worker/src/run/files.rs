@@ -10,9 +10,11 @@ use std::time::Instant;
 use chrono::Utc;
 use openssl::sha::Sha256;
 use outbound_core::file_name;
+use outbound_core::header::check_names;
 use outbound_core::job::{Disposal, JobRules};
 use outbound_core::reason::Reason;
 
+use super::lease;
 use super::steps::{Run, Site};
 use crate::database::protocol::{Disposed, FetchDecision, LoadDecision, OpenedLoad, Published};
 use crate::error::Failure;
@@ -43,7 +45,13 @@ enum Place {
 impl Arrived {
     /// A local file: read where it is.
     pub(super) fn local(file_id: i64, name: String, path: &Path) -> Self {
-        Self { file_id, name, place: Place::Local(path.to_owned()), sha256: None, size: 0 }
+        Self {
+            file_id,
+            name,
+            place: Place::Local(path.to_owned()),
+            sha256: None,
+            size: 0,
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -56,7 +64,12 @@ impl Arrived {
 
 impl Run<'_> {
     /// Copies a remote file into the spool, under a name of ours.
-    pub(super) async fn fetch(&self, site: &Site, file_id: i64, name: &str) -> Result<Arrived, Failure> {
+    pub(super) async fn fetch(
+        &self,
+        site: &Site,
+        file_id: i64,
+        name: &str,
+    ) -> Result<Arrived, Failure> {
         fault::point("fetch.before");
         let started = Instant::now();
         let mut file = self.worker.spool.create(&format!("file-{file_id}"))?;
@@ -64,10 +77,11 @@ impl Run<'_> {
         let (file, fetched) = site
             .remote
             .act(move |connection| {
-                let fetched = connection.fetch(&directory, &remote_name, &mut file, &mut |_bytes| {
-                    fault::point("fetch.middle");
-                    Ok(())
-                })?;
+                let fetched =
+                    connection.fetch(&directory, &remote_name, &mut file, &mut |_bytes| {
+                        fault::point("fetch.middle");
+                        Ok(())
+                    })?;
                 Ok((file, fetched))
             })
             .await?;
@@ -83,17 +97,37 @@ impl Run<'_> {
     }
 
     /// Loads, publishes and disposes of a file at hand.
-    pub(super) async fn take(&self, rules: &JobRules, mut arrived: Arrived, site: Option<(&Site, &RemoteEntry)>) -> Result<(), Failure> {
+    pub(super) async fn take(
+        &self,
+        rules: &JobRules,
+        mut arrived: Arrived,
+        site: Option<(&Site, &RemoteEntry)>,
+    ) -> Result<(), Failure> {
         let (sha256, size) = match arrived.sha256 {
             Some(sha256) => (sha256, arrived.size),
             None => match checksum(arrived.path()).await {
                 Ok(sum) => sum,
-                Err(failure) => return self.file_failed(arrived.file_id, arrived.name, failure, &LoadCounts::default(), None).await,
+                Err(failure) => {
+                    return self
+                        .file_failed(
+                            arrived.file_id,
+                            arrived.name,
+                            failure,
+                            &LoadCounts::default(),
+                            None,
+                        )
+                        .await;
+                }
             },
         };
         arrived.size = size;
         let (run, try_no) = (self.claim.run_id, self.claim.try_no);
-        if self.protocol().file_fetched(run, try_no, arrived.file_id, &sha256, size).await? == FetchDecision::KnownContent {
+        if self
+            .protocol()
+            .file_fetched(run, try_no, arrived.file_id, &sha256, size)
+            .await?
+            == FetchDecision::KnownContent
+        {
             self.add_file(FileReport::refused(
                 arrived.name,
                 "skipped",
@@ -102,7 +136,10 @@ impl Run<'_> {
             ));
             return Ok(());
         }
-        let mut report = FileReport { name: arrived.name.clone(), ..FileReport::default() };
+        let mut report = FileReport {
+            name: arrived.name.clone(),
+            ..FileReport::default()
+        };
         match self.load(rules, &arrived).await {
             Ok((published, reasons, signed_by)) => {
                 report.decision = "imported".to_owned();
@@ -111,13 +148,22 @@ impl Run<'_> {
                 report.signed_by = signed_by;
             }
             Err(lost) => {
-                let Lost { failure, counts, rejects } = *lost;
-                return self.file_failed(arrived.file_id, arrived.name, failure, &counts, rejects).await;
+                let Lost {
+                    failure,
+                    counts,
+                    rejects,
+                } = *lost;
+                return self
+                    .file_failed(arrived.file_id, arrived.name, failure, &counts, rejects)
+                    .await;
             }
         }
         fault::point("publish.after");
         match site {
-            Some((site, entry)) => self.dispose(rules, site, arrived.file_id, entry, &mut report).await?,
+            Some((site, entry)) => {
+                self.dispose(rules, site, arrived.file_id, entry, &mut report)
+                    .await?
+            }
             None => report.outcome = Some("left".to_owned()),
         }
         self.add_file(report);
@@ -125,12 +171,20 @@ impl Run<'_> {
     }
 
     /// From bytes to published rows.
-    async fn load(&self, rules: &JobRules, arrived: &Arrived) -> Result<(Published, BTreeMap<String, u64>, Option<String>), Box<Lost>> {
+    async fn load(
+        &self,
+        rules: &JobRules,
+        arrived: &Arrived,
+    ) -> Result<(Published, BTreeMap<String, u64>, Option<String>), Box<Lost>> {
         let input = Input {
             source: self.source(rules, arrived.path())?,
-            character_set: rules.format.character_set.unwrap_or(self.claim.account.character_set),
-            delimiter: u8::try_from(rules.format.delimiter)
-                .map_err(|_| Failure::new(Reason::Rule, "the delimiter must be an ASCII character"))?,
+            character_set: rules
+                .format
+                .character_set
+                .unwrap_or(self.claim.account.character_set),
+            delimiter: u8::try_from(rules.format.delimiter).map_err(|_| {
+                Failure::new(Reason::Rule, "the delimiter must be an ASCII character")
+            })?,
         };
         if self.dry_run {
             self.begin().await?;
@@ -151,12 +205,21 @@ impl Run<'_> {
         input: Input<Option<Verified>>,
     ) -> Result<(Published, BTreeMap<String, u64>, Option<String>), Box<Lost>> {
         let reading = Reading::open(input).await?;
+        // The database checks the names too, but one with a NUL does not even reach it.
+        check_names(reading.header()).map_err(|error| {
+            Failure::new(error.reason, error.message)
+                .with_detail(error.detail)
+                .with_hint(error.hint)
+        })?;
         let (run, try_no) = (self.claim.run_id, self.claim.try_no);
-        let OpenedLoad { load_id, shape, .. } =
-            match self.protocol().begin_load(run, try_no, arrived.file_id, reading.header()).await? {
-                LoadDecision::Load(opened) => *opened,
-                LoadDecision::Refused(failure) => return Err(failure.into()),
-            };
+        let OpenedLoad { load_id, shape, .. } = match self
+            .protocol()
+            .begin_load(run, try_no, arrived.file_id, reading.header())
+            .await?
+        {
+            LoadDecision::Load(opened) => *opened,
+            LoadDecision::Refused(failure) => return Err(failure.into()),
+        };
         let plan = LoadPlan {
             load_id,
             file_id: arrived.file_id,
@@ -165,9 +228,17 @@ impl Run<'_> {
             max_rejected: rules.max_rejected,
             spool: self.worker.spool.clone(),
         };
-        let target = if self.dry_run { Target::Single(self.main.client()) } else { Target::Pair(&self.worker.databases) };
+        let target = if self.dry_run {
+            Target::Single(self.main.client())
+        } else {
+            Target::Pair(&self.worker.databases)
+        };
         let loaded = reading.load(target, &plan).await.map_err(|lost| {
-            Box::new(Lost { failure: lost.failure, counts: lost.counts, rejects: lost.rejects })
+            Box::new(Lost {
+                failure: lost.failure,
+                counts: lost.counts,
+                rejects: lost.rejects,
+            })
         })?;
         self.publish(load_id, loaded).await
     }
@@ -188,7 +259,14 @@ impl Run<'_> {
         let published = async {
             loaded.rejects.send(self.main.client()).await?;
             fault::point("publish.middle");
-            self.protocol().publish(self.claim.run_id, self.claim.try_no, load_id, &loaded.counts).await
+            self.protocol()
+                .publish(
+                    self.claim.run_id,
+                    self.claim.try_no,
+                    load_id,
+                    &loaded.counts,
+                )
+                .await
         }
         .await;
         let published = match published {
@@ -204,7 +282,11 @@ impl Run<'_> {
             self.commit().await?;
         }
         self.add_seconds(|seconds| seconds.publish += started.elapsed().as_secs_f64());
-        Ok((published, reasons, loaded.verdict.and_then(|verified| verified.signed_by)))
+        Ok((
+            published,
+            reasons,
+            loaded.verdict.and_then(|verified| verified.signed_by),
+        ))
     }
 
     /// Deletes or moves the remote file, or leaves it, and tells the ledger.
@@ -219,9 +301,14 @@ impl Run<'_> {
         fault::point("dispose.before");
         let name = file_name::check_remote_name(&entry.name)
             .map_err(|error| Failure::new(Reason::BadFileName, error.to_string()))?;
+        // The server knows nothing of leases: a worker that was away for longer than its own must not touch
+        // what may be another file of the same name by now.
+        lease::beat(self.main, self.claim).await?;
         let disposed = self.dispose_remote(rules, site, name, entry).await?;
         fault::point("dispose.middle");
-        self.protocol().file_disposed(self.claim.run_id, self.claim.try_no, file_id, &disposed).await?;
+        self.protocol()
+            .file_disposed(self.claim.run_id, self.claim.try_no, file_id, &disposed)
+            .await?;
         fault::point("dispose.after");
         let (outcome, moved_to) = match disposed {
             Disposed::Deleted => ("deleted", None),
@@ -234,9 +321,18 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn dispose_remote(&self, rules: &JobRules, site: &Site, name: &str, entry: &RemoteEntry) -> Result<Disposed, Failure> {
+    async fn dispose_remote(
+        &self,
+        rules: &JobRules,
+        site: &Site,
+        name: &str,
+        entry: &RemoteEntry,
+    ) -> Result<Disposed, Failure> {
         let (directory, remote_name) = (site.directory.clone(), name.to_owned());
-        let disposal = rules.files.as_ref().map_or(Disposal::Leave, |files| files.disposal());
+        let disposal = rules
+            .files
+            .as_ref()
+            .map_or(Disposal::Leave, |files| files.disposal());
         if disposal == Disposal::Leave {
             return Ok(Disposed::Left);
         }
@@ -247,51 +343,94 @@ impl Run<'_> {
         Ok(match disposal {
             Disposal::Leave => Disposed::Left,
             Disposal::Delete if self.dry_run => Disposed::Deleted,
-            Disposal::MoveTo(to) if self.dry_run => Disposed::Moved(format!("{}/{name}", to.trim_end_matches('/'))),
             Disposal::Delete => {
-                match site.remote.act(move |connection| connection.remove(&directory, &remote_name)).await? {
+                match site
+                    .remote
+                    .act(move |connection| connection.remove(&directory, &remote_name))
+                    .await?
+                {
                     Removal::Removed => Disposed::Deleted,
                     Removal::Gone => Disposed::Gone,
                 }
             }
             Disposal::MoveTo(to) => {
-                let (to, now) = (to.trim_end_matches('/').to_owned(), Utc::now().naive_utc());
-                let folder = to.clone();
-                let new_name =
-                    site.remote.act(move |connection| connection.rename_into(&directory, &remote_name, &folder, now)).await?;
+                let zone = self.claim.account.time_zone;
+                let (to, now) = (
+                    to.trim_end_matches('/').to_owned(),
+                    Utc::now().with_timezone(&zone).naive_local(),
+                );
+                let (folder, dry_run) = (to.clone(), self.dry_run);
+                let new_name = site
+                    .remote
+                    .act(move |connection| match dry_run {
+                        true => connection.name_in(&directory, &remote_name, &folder, now),
+                        false => connection.rename_into(&directory, &remote_name, &folder, now),
+                    })
+                    .await?;
                 Disposed::Moved(format!("{to}/{new_name}"))
             }
         })
     }
 
     /// Whether a remote file is the one that was listed.
-    async fn is_still_there(&self, site: &Site, name: &str, listed: &RemoteEntry) -> Result<bool, Failure> {
+    async fn is_still_there(
+        &self,
+        site: &Site,
+        name: &str,
+        listed: &RemoteEntry,
+    ) -> Result<bool, Failure> {
         let (directory, name) = (site.directory.clone(), name.to_owned());
-        let now = site.remote.act(move |connection| connection.entry(&directory, &name)).await?;
+        let now = site
+            .remote
+            .act(move |connection| connection.entry(&directory, &name))
+            .await?;
         Ok(now.is_some_and(|now| now.size == listed.size && now.modified_at == listed.modified_at))
     }
 
     /// The clear bytes of a file: decrypted where the job wants encryption, read as they are otherwise.
-    fn source(&self, rules: &JobRules, path: PathBuf) -> Result<ByteSource<Option<Verified>>, Failure> {
-        let opened = |path: &Path| File::open(path).map_err(|error| Failure::storage(&format!("cannot open {}", path.display()), &error));
+    fn source(
+        &self,
+        rules: &JobRules,
+        path: PathBuf,
+    ) -> Result<ByteSource<Option<Verified>>, Failure> {
+        let opened = |path: &Path| {
+            File::open(path).map_err(|error| {
+                Failure::storage(&format!("cannot open {}", path.display()), &error)
+            })
+        };
         let mut file = opened(&path)?;
         if rules.encryption.required {
-            let (keys, limits) = (DecryptionKeys::load(&self.worker.secrets)?, rules.encryption.clone());
-            return Ok(Box::new(move |push| openpgp::decrypt(file, &keys, &limits, push).map(Some)));
+            let (keys, limits) = (
+                DecryptionKeys::load(&self.worker.secrets)?,
+                rules.encryption.clone(),
+            );
+            return Ok(Box::new(move |push| {
+                openpgp::decrypt(file, &keys, &limits, push).map(Some)
+            }));
         }
         let most = rules.encryption.max_bytes;
         Ok(Box::new(move |push| {
             let (mut buffer, mut total, mut first) = (vec![0; READ_BYTES], 0, true);
             loop {
-                let length = file.read(&mut buffer).map_err(|error| Failure::storage("cannot read the file", &error))?;
-                let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
+                let length = file
+                    .read(&mut buffer)
+                    .map_err(|error| Failure::storage("cannot read the file", &error))?;
+                let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
+                    return Ok(None);
+                };
                 if std::mem::take(&mut first) && openpgp::looks_encrypted(bytes) {
-                    return Err(Failure::new(Reason::Format, "the file is encrypted and the job does not expect that")
-                        .with_hint("set \"encryption\": {\"required\": true} in the job's rules"));
+                    return Err(Failure::new(
+                        Reason::Format,
+                        "the file is encrypted and the job does not expect that",
+                    )
+                    .with_hint("set \"encryption\": {\"required\": true} in the job's rules"));
                 }
                 total += length as u64;
                 if total > most {
-                    return Err(Failure::new(Reason::TooLarge, format!("the file has more than {most} bytes")));
+                    return Err(Failure::new(
+                        Reason::TooLarge,
+                        format!("the file has more than {most} bytes"),
+                    ));
                 }
                 push(bytes)?;
             }
@@ -308,27 +447,40 @@ struct Lost {
 
 impl From<Failure> for Box<Lost> {
     fn from(failure: Failure) -> Self {
-        Self::new(Lost { failure, counts: LoadCounts::default(), rejects: None })
+        Self::new(Lost {
+            failure,
+            counts: LoadCounts::default(),
+            rejects: None,
+        })
     }
 }
 
 /// Refused rows and reports by reason code.
 pub(super) fn reasons(rejects: &RejectedRows) -> BTreeMap<String, u64> {
-    rejects.counts().iter().map(|(reason, count)| (reason.code().to_owned(), *count)).collect()
+    rejects
+        .counts()
+        .iter()
+        .map(|(reason, count)| (reason.code().to_owned(), *count))
+        .collect()
 }
 
 /// SHA-256 and size of a local file.
 async fn checksum(path: PathBuf) -> Result<([u8; 32], u64), Failure> {
     let sum = tokio::task::spawn_blocking(move || {
-        let failed = |error: std::io::Error| Failure::storage(&format!("cannot read {}", path.display()), &error);
+        let failed = |error: std::io::Error| {
+            Failure::storage(&format!("cannot read {}", path.display()), &error)
+        };
         let mut file = File::open(&path).map_err(failed)?;
         let (mut sha, mut size, mut buffer) = (Sha256::new(), 0_u64, vec![0; READ_BYTES]);
         loop {
             let length = file.read(&mut buffer).map_err(failed)?;
-            let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok((sha.finish(), size)) };
+            let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
+                return Ok((sha.finish(), size));
+            };
             sha.update(bytes);
             size += length as u64;
         }
     });
-    sum.await.map_err(|_| Failure::internal("reading the file panicked"))?
+    sum.await
+        .map_err(|_| Failure::internal("reading the file panicked"))?
 }

@@ -19,12 +19,26 @@ const EVERY: Duration = Duration::from_secs(20);
 pub(super) async fn keep(session: &Session, claim: &ClaimedRun) -> Failure {
     loop {
         tokio::time::sleep(EVERY).await;
-        match Protocol::new(session.client()).heartbeat(claim.run_id, claim.try_no, LENGTH).await {
-            Ok(true) => {}
-            Ok(false) => {
-                return Failure::new(Reason::WorkerLost, format!("run {} has another owner now", claim.run_id));
-            }
-            Err(failure) => return failure,
+        if let Err(failure) = beat(session, claim).await {
+            return failure;
         }
     }
+}
+
+/// Beats once.
+///
+/// # Errors
+/// `worker_lost` when the run is no longer owned; `database`
+pub(super) async fn beat(session: &Session, claim: &ClaimedRun) -> Result<(), Failure> {
+    let protocol = Protocol::new(session.client());
+    if protocol
+        .heartbeat(claim.run_id, claim.try_no, LENGTH)
+        .await?
+    {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Reason::WorkerLost,
+        format!("run {} has another owner now", claim.run_id),
+    ))
 }

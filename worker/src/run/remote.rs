@@ -67,11 +67,21 @@ fn thread_gone() -> Failure {
 }
 
 /// The target that a job's rules, the server's entry and the secret folder make together.
-pub(super) fn target(rules: &ConnectionRules, server: &ServerDocument, secrets: &Secrets) -> Result<Target, Failure> {
-    let password = match (&rules.password_secret, rules.authentication.needs_password()) {
+pub(super) fn target(
+    rules: &ConnectionRules,
+    server: &ServerDocument,
+    secrets: &Secrets,
+) -> Result<Target, Failure> {
+    let password = match (
+        &rules.password_secret,
+        rules.authentication.needs_password(),
+    ) {
         (Some(name), true) => Some(secrets.read(name)?),
         (None, true) => {
-            return Err(Failure::new(Reason::Rule, "the job authenticates with a password and names no password_secret"));
+            return Err(Failure::new(
+                Reason::Rule,
+                "the job authenticates with a password and names no password_secret",
+            ));
         }
         (_, false) => None,
     };
@@ -84,7 +94,12 @@ pub(super) fn target(rules: &ConnectionRules, server: &ServerDocument, secrets: 
         .as_deref()
         .map(outbound_core::address::parse_fingerprint)
         .transpose()
-        .map_err(|error| Failure::new(Reason::SftpHostkey, format!("the pinned host key of server \"{}\": {error}", server.name)))?;
+        .map_err(|error| {
+            Failure::new(
+                Reason::SftpHostkey,
+                format!("the pinned host key of server \"{}\": {error}", server.name),
+            )
+        })?;
     Ok(Target {
         host: server.host.clone(),
         port: server.port,
@@ -101,7 +116,14 @@ pub(super) fn target(rules: &ConnectionRules, server: &ServerDocument, secrets: 
 
 /// The directory a job looks into: its own, starting from the server's unless it is absolute.
 pub(super) fn directory(rules: &ConnectionRules, server: &ServerDocument) -> String {
-    match (server.directory.as_deref().unwrap_or_default().trim_end_matches('/'), rules.directory.as_str()) {
+    match (
+        server
+            .directory
+            .as_deref()
+            .unwrap_or_default()
+            .trim_end_matches('/'),
+        rules.directory.as_str(),
+    ) {
         (_, own) if own.starts_with('/') => own.to_owned(),
         ("", own) => own.to_owned(),
         (base, "") => base.to_owned(),

@@ -12,7 +12,9 @@ use outbound_core::reason::{Reason, Severity};
 use super::files::Arrived;
 use super::remote::{self, Remote};
 use super::{Origin, Worker};
-use crate::database::protocol::{ClaimedRun, Decision, FileKind, ListedFile, PlannedFile, Protocol};
+use crate::database::protocol::{
+    ClaimedRun, Decision, FileKind, ListedFile, PlannedFile, Protocol,
+};
 use crate::database::{Session, execute};
 use crate::error::Failure;
 use crate::fault;
@@ -32,9 +34,11 @@ pub(super) struct Run<'a> {
 
 /// What is known of a run so far.
 #[derive(Default)]
-struct Progress {
+pub(super) struct Progress {
     files: Vec<FileReport>,
     seconds: Seconds,
+    /// How the steps ended, once they have: only the end of the run is left to say.
+    outcome: Option<Result<(), Failure>>,
 }
 
 /// The remote side of a run.
@@ -44,18 +48,52 @@ pub(super) struct Site {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(worker: &'a Worker, claim: &'a ClaimedRun, main: &'a Session, dry_run: bool) -> Self {
-        Self { worker, claim, main, dry_run, started: Instant::now(), progress: Mutex::default() }
+    pub(super) fn new(
+        worker: &'a Worker,
+        claim: &'a ClaimedRun,
+        main: &'a Session,
+        dry_run: bool,
+    ) -> Self {
+        Self {
+            worker,
+            claim,
+            main,
+            dry_run,
+            started: Instant::now(),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// What is known of the run, once its connection is of no use any more.
+    pub(super) fn into_progress(self) -> Progress {
+        self.progress.into_inner().unwrap_or_default()
+    }
+
+    /// Ends a run that broke off for `failure`, on another connection than it began on. A run whose steps
+    /// had all ended is as good as they were.
+    pub(super) async fn end_of(mut self, progress: Progress, failure: Failure) -> Result<RunReport, Failure> {
+        let broke_off = match progress.outcome.clone() {
+            Some(outcome) => outcome.err(),
+            None => Some(failure.clone()),
+        };
+        self.progress = Mutex::new(progress);
+        let mut report = self.finish(broke_off.as_ref()).await.map_err(|_| failure)?;
+        report.retryable = broke_off.is_some_and(|failure| failure.retryable);
+        Ok(report)
     }
 
     /// Carries the run out and ends it.
     pub(super) async fn to_its_end(&self, origin: &Origin<'_>) -> Result<RunReport, Failure> {
-        let failure = self.steps(origin).await.err();
+        let outcome = self.steps(origin).await;
+        let failure = outcome.clone().err();
         if let Some(failure) = &failure {
             tracing::warn!(run = self.claim.run_id, %failure, "run failed");
             if failure.reason == Reason::WorkerLost || failure.reason == Reason::Database {
                 return Err(failure.clone());
             }
+        }
+        if let Ok(mut progress) = self.progress.lock() {
+            progress.outcome = Some(outcome);
         }
         fault::point("finish.before");
         let mut report = self.finish(failure.as_ref()).await?;
@@ -65,12 +103,25 @@ impl<'a> Run<'a> {
 
     /// Ends the run in the database and makes its report.
     pub(super) async fn finish(&self, failure: Option<&Failure>) -> Result<RunReport, Failure> {
-        let finished = self.protocol().finish_run(self.claim.run_id, self.claim.try_no, failure).await?;
-        let mut progress = self.progress.lock().map_err(|_| Failure::internal("the run's progress is lost"))?;
+        let finished = self
+            .protocol()
+            .finish_run(self.claim.run_id, self.claim.try_no, failure)
+            .await?;
+        let mut progress = self
+            .progress
+            .lock()
+            .map_err(|_| Failure::internal("the run's progress is lost"))?;
         let mut seconds = progress.seconds;
         seconds.total = self.started.elapsed().as_secs_f64();
         let files = std::mem::take(&mut progress.files);
-        Ok(RunReport::of_run(self.claim.run_id, self.claim.job.clone(), self.dry_run, finished, files, seconds))
+        Ok(RunReport::of_run(
+            self.claim.run_id,
+            self.claim.job.clone(),
+            self.dry_run,
+            finished,
+            files,
+            seconds,
+        ))
     }
 
     async fn steps(&self, origin: &Origin<'_>) -> Result<(), Failure> {
@@ -83,9 +134,17 @@ impl<'a> Run<'a> {
         match origin {
             Origin::Server => self.server_steps(&rules).await,
             Origin::Local(path) => {
-                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                let metadata = path.metadata().map_err(|error| Failure::storage(&format!("cannot look at {}", path.display()), &error))?;
-                let modified = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+                let name = path
+                    .file_name()
+                    .map(|name| name.to_string_lossy().into_owned())
+                    .unwrap_or_default();
+                let metadata = path.metadata().map_err(|error| {
+                    Failure::storage(&format!("cannot look at {}", path.display()), &error)
+                })?;
+                let modified = metadata
+                    .modified()
+                    .ok()
+                    .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
                 let listed = ListedFile {
                     name: name.clone(),
                     size: metadata.len(),
@@ -93,9 +152,16 @@ impl<'a> Run<'a> {
                     kind: FileKind::File,
                     refused: None,
                 };
-                for plan in self.protocol().plan_files(self.claim.run_id, self.claim.try_no, &[listed]).await? {
-                    let Some(file_id) = plan.file_id else { continue };
-                    self.take(&rules, Arrived::local(file_id, name.clone(), path), None).await?;
+                for plan in self
+                    .protocol()
+                    .plan_files(self.claim.run_id, self.claim.try_no, &[listed])
+                    .await?
+                {
+                    let Some(file_id) = plan.file_id else {
+                        continue;
+                    };
+                    self.take(&rules, Arrived::local(file_id, name.clone(), path), None)
+                        .await?;
                 }
                 Ok(())
             }
@@ -106,14 +172,29 @@ impl<'a> Run<'a> {
         let site = self.connect(rules).await?;
         fault::point("list.before");
         let directory = site.directory.clone();
-        let entries = site.remote.act(move |connection| connection.list(&directory)).await?;
-        let plans = self.protocol().plan_files(self.claim.run_id, self.claim.try_no, &listing(&entries)).await?;
+        let entries = site
+            .remote
+            .act(move |connection| connection.list(&directory))
+            .await?;
+        let plans = self
+            .protocol()
+            .plan_files(self.claim.run_id, self.claim.try_no, &listing(&entries))
+            .await?;
         fault::point("list.after");
+        let mut first_failure = None;
         for plan in plans {
-            let Some(entry) = entries.get(plan.index) else { continue };
-            self.follow(rules, &site, entry, plan).await?;
+            let Some(entry) = entries.get(plan.index) else {
+                continue;
+            };
+            match self.follow(rules, &site, entry, plan).await {
+                // One file that could not be disposed of: its rows are in the list, the next run tries again.
+                Err(failure) if concerns_one_path(&failure) => {
+                    first_failure = first_failure.or(Some(failure))
+                }
+                other => other?,
+            }
         }
-        Ok(())
+        first_failure.map_or(Ok(()), Err)
     }
 
     /// Connects to the job's server, and pins its host key where that is the policy and it is new.
@@ -124,24 +205,55 @@ impl<'a> Run<'a> {
         let target = remote::target(connection, server, &self.worker.secrets)?;
         let (remote, host_key) = Remote::open(target).await?;
         if host_key.newly_seen {
-            tracing::info!(server = server.name, fingerprint = host_key.fingerprint, "first host key seen: pinned");
-            self.protocol().pin_host_key(self.claim.run_id, self.claim.try_no, &host_key.fingerprint).await?;
+            tracing::info!(
+                server = server.name,
+                fingerprint = host_key.fingerprint,
+                "first host key seen: pinned"
+            );
+            self.protocol()
+                .pin_host_key(self.claim.run_id, self.claim.try_no, &host_key.fingerprint)
+                .await?;
         }
-        Ok(Site { remote, directory: remote::directory(connection, server) })
+        Ok(Site {
+            remote,
+            directory: remote::directory(connection, server),
+        })
     }
 
     /// Does with one listed file what the database decided.
-    async fn follow(&self, rules: &JobRules, site: &Site, entry: &RemoteEntry, plan: PlannedFile) -> Result<(), Failure> {
+    async fn follow(
+        &self,
+        rules: &JobRules,
+        site: &Site,
+        entry: &RemoteEntry,
+        plan: PlannedFile,
+    ) -> Result<(), Failure> {
         let shown = file_name::display_name(&entry.name);
-        match (plan.decision, plan.file_id, file_name::check_remote_name(&entry.name)) {
-            (Decision::Take, Some(file_id), Ok(name)) => match self.fetch(site, file_id, name).await {
-                Ok(arrived) => self.take(rules, arrived, Some((site, entry))).await,
-                Err(failure) => self.file_failed(file_id, shown, failure, &crate::load::LoadCounts::default(), None).await,
-            },
+        match (
+            plan.decision,
+            plan.file_id,
+            file_name::check_remote_name(&entry.name),
+        ) {
+            (Decision::Take, Some(file_id), Ok(name)) => {
+                match self.fetch(site, file_id, name).await {
+                    Ok(arrived) => self.take(rules, arrived, Some((site, entry))).await,
+                    Err(failure) => {
+                        self.file_failed(
+                            file_id,
+                            shown,
+                            failure,
+                            &crate::load::LoadCounts::default(),
+                            None,
+                        )
+                        .await
+                    }
+                }
+            }
             (Decision::Dispose, Some(file_id), Ok(_)) => {
                 // Published by an earlier run that did not come to this step.
                 let mut report = FileReport::refused(shown, "disposed", None, None);
-                self.dispose(rules, site, file_id, entry, &mut report).await?;
+                self.dispose(rules, site, file_id, entry, &mut report)
+                    .await?;
                 self.add_file(report);
                 Ok(())
             }
@@ -164,7 +276,7 @@ impl<'a> Run<'a> {
         counts: &crate::load::LoadCounts,
         rejects: Option<crate::load::RejectedRows>,
     ) -> Result<(), Failure> {
-        let of_the_run = failure.reason.severity() == Severity::Run;
+        let of_the_run = failure.reason.severity() == Severity::Run && !concerns_one_path(&failure);
         if failure.reason == Reason::WorkerLost || failure.reason == Reason::Database {
             return Err(failure);
         }
@@ -174,7 +286,15 @@ impl<'a> Run<'a> {
             report.reasons = super::files::reasons(&rejects);
             rejects.send(self.main.client()).await?;
         }
-        self.protocol().file_failed(self.claim.run_id, self.claim.try_no, file_id, &failure, Some(counts)).await?;
+        self.protocol()
+            .file_failed(
+                self.claim.run_id,
+                self.claim.try_no,
+                file_id,
+                &failure,
+                Some(counts),
+            )
+            .await?;
         self.commit().await?;
         tracing::warn!(file = report.name, %failure, "file failed");
         self.add_file(report);
@@ -188,15 +308,39 @@ impl<'a> Run<'a> {
 
     /// Begins a transaction; inside a dry run's one transaction, a part that can be undone alone.
     pub(super) async fn begin(&self) -> Result<(), Failure> {
-        execute(self.main.client(), if self.dry_run { "SAVEPOINT part" } else { "BEGIN" }).await
+        execute(
+            self.main.client(),
+            if self.dry_run {
+                "SAVEPOINT part"
+            } else {
+                "BEGIN"
+            },
+        )
+        .await
     }
 
     pub(super) async fn commit(&self) -> Result<(), Failure> {
-        execute(self.main.client(), if self.dry_run { "RELEASE SAVEPOINT part" } else { "COMMIT" }).await
+        execute(
+            self.main.client(),
+            if self.dry_run {
+                "RELEASE SAVEPOINT part"
+            } else {
+                "COMMIT"
+            },
+        )
+        .await
     }
 
     pub(super) async fn roll_back(&self) -> Result<(), Failure> {
-        execute(self.main.client(), if self.dry_run { "ROLLBACK TO SAVEPOINT part" } else { "ROLLBACK" }).await
+        execute(
+            self.main.client(),
+            if self.dry_run {
+                "ROLLBACK TO SAVEPOINT part"
+            } else {
+                "ROLLBACK"
+            },
+        )
+        .await
     }
 
     pub(super) fn add_file(&self, report: FileReport) {
@@ -212,6 +356,11 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Whether a failure is about one remote path, so that the other files can go on.
+fn concerns_one_path(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::SftpPath | Reason::FileChanged)
+}
+
 /// A directory as the database reads it. Names are made safe to store; those that could not be told
 /// from others that way carry the reason for refusing them.
 fn listing(entries: &[RemoteEntry]) -> Vec<ListedFile> {
@@ -220,7 +369,10 @@ fn listing(entries: &[RemoteEntry]) -> Vec<ListedFile> {
         .map(|entry| {
             let checked = file_name::check_remote_name(&entry.name);
             ListedFile {
-                name: checked.as_ref().map_or_else(|_| file_name::display_name(&entry.name), |name| (*name).to_owned()),
+                name: checked.as_ref().map_or_else(
+                    |_| file_name::display_name(&entry.name),
+                    |name| (*name).to_owned(),
+                ),
                 size: entry.size,
                 modified_at: entry.modified_at,
                 kind: match entry.kind {

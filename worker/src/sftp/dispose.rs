@@ -67,10 +67,7 @@ impl Connection {
             source.display(),
             folder.display()
         );
-        let candidates = std::iter::once(name.to_owned()).chain(
-            (0..MAX_NAMES).map(|later| timestamped(name, &(now + TimeDelta::seconds(later)))),
-        );
-        for candidate in candidates {
+        for candidate in candidates(name, now) {
             let path = folder.join(&candidate);
             if self.look(&path)?.is_some() {
                 continue;
@@ -93,10 +90,27 @@ impl Connection {
                 Err(error) => return Err(self.failed(&doing, &error)),
             }
         }
-        Err(Failure::new(
-            Reason::SftpPath,
-            format!("{doing}: every name tried is taken"),
-        ))
+        Err(all_taken(&doing))
+    }
+
+    /// The name that [`Self::rename_into`] would give the file now; moves nothing.
+    ///
+    /// Failures: as there, but for a server that refuses the move itself.
+    pub fn name_in(
+        &self,
+        dir: &str,
+        name: &str,
+        dest_dir: &str,
+        now: NaiveDateTime,
+    ) -> Result<String, Failure> {
+        let folder = directory(dir).join(dest_dir);
+        self.require_directory(&folder)?;
+        for candidate in candidates(name, now) {
+            if self.look(&folder.join(&candidate))?.is_none() {
+                return Ok(candidate);
+            }
+        }
+        Err(all_taken(&format!("cannot move {name:?}")))
     }
 
     fn require_directory(&self, folder: &Path) -> Result<(), Failure> {
@@ -113,4 +127,18 @@ impl Connection {
             format!("{doing}: it is not a directory"),
         ))
     }
+}
+
+/// The names to try for a file that is moved, in order.
+fn candidates(name: &str, now: NaiveDateTime) -> impl Iterator<Item = String> {
+    std::iter::once(name.to_owned()).chain(
+        (0..MAX_NAMES).map(move |later| timestamped(name, &(now + TimeDelta::seconds(later)))),
+    )
+}
+
+fn all_taken(doing: &str) -> Failure {
+    Failure::new(
+        Reason::SftpPath,
+        format!("{doing}: every name tried is taken"),
+    )
 }

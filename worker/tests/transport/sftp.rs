@@ -275,7 +275,7 @@ fn a_full_disk_is_a_storage_failure_and_the_connection_stays_usable() {
 fn a_failure_of_progress_ends_the_fetch_and_comes_back_as_it_is() {
     let (server, connection) = connected();
     server.put("in/a.csv", b"x");
-    let cancelled = Failure::new(Reason::Cancelled, "the run was cancelled");
+    let cancelled = Failure::new(Reason::Storage, "the run was cancelled");
     let failure = connection
         .fetch("in", "a.csv", &mut std::io::sink(), &mut |_| {
             Err(cancelled.clone())

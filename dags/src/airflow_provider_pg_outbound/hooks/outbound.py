@@ -73,7 +73,7 @@ class OutboundHook(PostgresHook):
         """Tell how a run stands, or None when the database does not know it.
 
         Keys: `run_id`, `job`, `state` (`queued`, `running`, `finished`), `result` (`success`,
-        `no_match`, `partial`, `failure`, `skipped`, `cancelled`; None before the end),
+        `no_match`, `partial`, `failure`, `skipped`; None before the end),
         `reason` (a stable code), `message`, and `requested_at`, `started_at`, `finished_at`
         (ISO 8601 text).
         """

@@ -25,7 +25,7 @@ class RunJobOperator(BaseOperator):
     | result of the run | the task |
     |---|---|
     | `success`, `no_match` | succeeds; the run is its XCom |
-    | `partial`, `failure`, `cancelled` | fails with the run's message and reason code |
+    | `partial`, `failure` | fails with the run's message and reason code |
     | `skipped` (job disabled, or already running) | is skipped |
 
     Each try of the task asks for a run of its own. A time limit on the task ends the waiting,

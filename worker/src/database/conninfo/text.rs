@@ -85,7 +85,10 @@ fn decode(text: &str) -> Result<String, Failure> {
             let digit = char::from(rest.next()?).to_digit(16)?;
             u8::try_from(digit).ok()
         };
-        let (high, low) = (digit().ok_or_else(malformed)?, digit().ok_or_else(malformed)?);
+        let (high, low) = (
+            digit().ok_or_else(malformed)?,
+            digit().ok_or_else(malformed)?,
+        );
         bytes.push(high * 16 + low);
     }
     match String::from_utf8(bytes) {

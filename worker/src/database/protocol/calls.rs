@@ -13,7 +13,8 @@ impl<'a> Protocol<'a> {
     /// Version of the extension in this database.
     pub async fn extension_version(&self) -> Result<String, Failure> {
         let sql = "SELECT outbound.extension_version()";
-        self.one(sql, &[], "cannot ask for the extension's version").await
+        self.one(sql, &[], "cannot ask for the extension's version")
+            .await
     }
 
     /// Asks for a run of a job; answers its number.
@@ -24,12 +25,18 @@ impl<'a> Protocol<'a> {
         request_key: Option<&str>,
     ) -> Result<i64, Failure> {
         let sql = "SELECT outbound.run_now($1, $2, $3)";
-        self.one(sql, &[&job, &requested_by, &request_key], "cannot start the job").await
+        self.one(
+            sql,
+            &[&job, &requested_by, &request_key],
+            "cannot start the job",
+        )
+        .await
     }
 
     /// Enters a dry run of a job, in the caller's transaction.
     pub async fn dry_run(&self, job: &str) -> Result<i64, Failure> {
-        self.one("SELECT outbound.dry_run($1)", &[&job], "cannot try the job").await
+        self.one("SELECT outbound.dry_run($1)", &[&job], "cannot try the job")
+            .await
     }
 
     /// Enters an import of a local file; answers the run, which only a claim by number finds.
@@ -40,7 +47,12 @@ impl<'a> Protocol<'a> {
         dry_run: bool,
     ) -> Result<i64, Failure> {
         let sql = "SELECT outbound.start_import($1, $2, $3)";
-        self.one(sql, &[rules, &requested_by, &dry_run], "cannot start the import").await
+        self.one(
+            sql,
+            &[rules, &requested_by, &dry_run],
+            "cannot start the import",
+        )
+        .await
     }
 
     /// Claims a run: the one with number `run`, or else the oldest that is queued.
@@ -52,20 +64,37 @@ impl<'a> Protocol<'a> {
     ) -> Result<Option<ClaimedRun>, Failure> {
         let sql = "SELECT outbound.claim_run($1, $2, make_interval(secs => $3))";
         let doing = "cannot claim a run";
-        let claimed: Option<Value> = self.one(sql, &[&worker, &run, &lease.as_secs_f64()], doing).await?;
+        let claimed: Option<Value> = self
+            .one(sql, &[&worker, &run, &lease.as_secs_f64()], doing)
+            .await?;
         claimed.map(document).transpose()
     }
 
     /// Extends the lease; false when the try no longer owns the run.
     pub async fn heartbeat(&self, run: i64, try_no: i32, lease: Duration) -> Result<bool, Failure> {
         let sql = "SELECT outbound.heartbeat($1, $2, make_interval(secs => $3))";
-        self.one(sql, &[&run, &try_no, &lease.as_secs_f64()], "cannot extend the lease of the run").await
+        self.one(
+            sql,
+            &[&run, &try_no, &lease.as_secs_f64()],
+            "cannot extend the lease of the run",
+        )
+        .await
     }
 
     /// Pins the first host key seen of the run's server.
-    pub async fn pin_host_key(&self, run: i64, try_no: i32, fingerprint: &str) -> Result<(), Failure> {
+    pub async fn pin_host_key(
+        &self,
+        run: i64,
+        try_no: i32,
+        fingerprint: &str,
+    ) -> Result<(), Failure> {
         let sql = "SELECT outbound.pin_host_key($1, $2, $3)::text";
-        self.nothing(sql, &[&run, &try_no, &fingerprint], "cannot pin the host key").await
+        self.nothing(
+            sql,
+            &[&run, &try_no, &fingerprint],
+            "cannot pin the host key",
+        )
+        .await
     }
 
     /// Shows the listing of the remote directory; answers what to do, in processing order.
@@ -77,7 +106,10 @@ impl<'a> Protocol<'a> {
     ) -> Result<Vec<PlannedFile>, Failure> {
         let listing = serde_json::to_value(Listing(listing)).map_err(not_json)?;
         let sql = "SELECT outbound.plan_files($1, $2, $3)";
-        document(self.one(sql, &[&run, &try_no, &listing], "cannot plan the files").await?)
+        document(
+            self.one(sql, &[&run, &try_no, &listing], "cannot plan the files")
+                .await?,
+        )
     }
 
     /// Tells what a fetched file is; answers whether to load it.
@@ -92,7 +124,9 @@ impl<'a> Protocol<'a> {
         let sql = "SELECT outbound.file_fetched($1, $2, $3, $4, $5)";
         let (sha256, size) = (sha256.as_slice(), size.cast_signed());
         let doing = "cannot enter the fetched file";
-        let answer: String = self.one(sql, &[&run, &try_no, &file, &sha256, &size], doing).await?;
+        let answer: String = self
+            .one(sql, &[&run, &try_no, &file, &sha256, &size], doing)
+            .await?;
         document(Value::String(answer))
     }
 
@@ -107,7 +141,9 @@ impl<'a> Protocol<'a> {
         let header = Value::from(header);
         let sql = "SELECT outbound.begin_load($1, $2, $3, $4)";
         let doing = "cannot open the load";
-        let mut answer: Value = self.one(sql, &[&run, &try_no, &file, &header], doing).await?;
+        let mut answer: Value = self
+            .one(sql, &[&run, &try_no, &file, &header], doing)
+            .await?;
         match answer.get_mut("refused").map(Value::take) {
             Some(refused @ Value::Object(_)) => {
                 document::<Refusal>(refused).map(|refusal| LoadDecision::Refused(refusal.into()))
@@ -120,13 +156,15 @@ impl<'a> Protocol<'a> {
     /// transaction.
     pub async fn create_load_table(&self, load: i64, part: LoadPart) -> Result<String, Failure> {
         let sql = "SELECT outbound.create_load_table($1, $2)";
-        self.one(sql, &[&load, &part.as_str()], "cannot make a load table").await
+        self.one(sql, &[&load, &part.as_str()], "cannot make a load table")
+            .await
     }
 
     /// Adds keys and indexes to one table of a load.
     pub async fn finish_load_table(&self, load: i64, part: LoadPart) -> Result<(), Failure> {
         let sql = "SELECT outbound.finish_load_table($1, $2)::text";
-        self.nothing(sql, &[&load, &part.as_str()], "cannot index a load table").await
+        self.nothing(sql, &[&load, &part.as_str()], "cannot index a load table")
+            .await
     }
 
     /// Publishes a load, in the caller's transaction.
@@ -139,7 +177,14 @@ impl<'a> Protocol<'a> {
     ) -> Result<Published, Failure> {
         let counts = serde_json::to_value(counts).map_err(not_json)?;
         let sql = "SELECT outbound.publish($1, $2, $3, $4)";
-        document(self.one(sql, &[&run, &try_no, &load, &counts], "cannot publish the load").await?)
+        document(
+            self.one(
+                sql,
+                &[&run, &try_no, &load, &counts],
+                "cannot publish the load",
+            )
+            .await?,
+        )
     }
 
     /// Tells what became of the remote file.
@@ -158,7 +203,8 @@ impl<'a> Protocol<'a> {
         };
         let sql = "SELECT outbound.file_disposed($1, $2, $3, $4, $5)::text";
         let doing = "cannot enter what became of the file";
-        self.nothing(sql, &[&run, &try_no, &file, &outcome, &moved_to], doing).await
+        self.nothing(sql, &[&run, &try_no, &file, &outcome, &moved_to], doing)
+            .await
     }
 
     /// Tells that a file was not imported, and gives its load up.
@@ -170,11 +216,19 @@ impl<'a> Protocol<'a> {
         failure: &Failure,
         counts: Option<&LoadCounts>,
     ) -> Result<(), Failure> {
-        let counts = counts.map(serde_json::to_value).transpose().map_err(not_json)?;
+        let counts = counts
+            .map(serde_json::to_value)
+            .transpose()
+            .map_err(not_json)?;
         let (reason, message) = (failure.reason.code(), failure.message.as_str());
         let sql = "SELECT outbound.file_failed($1, $2, $3, $4, $5, $6)::text";
         let doing = "cannot enter the failure of the file";
-        self.nothing(sql, &[&run, &try_no, &file, &reason, &message, &counts], doing).await
+        self.nothing(
+            sql,
+            &[&run, &try_no, &file, &reason, &message, &counts],
+            doing,
+        )
+        .await
     }
 
     /// Ends a run; `failure` is one of the run itself, not of a file.
@@ -187,7 +241,14 @@ impl<'a> Protocol<'a> {
         let reason = failure.map(|failure| failure.reason.code());
         let message = failure.map(|failure| failure.message.as_str());
         let sql = "SELECT outbound.finish_run($1, $2, $3, $4)";
-        document(self.one(sql, &[&run, &try_no, &reason, &message], "cannot finish the run").await?)
+        document(
+            self.one(
+                sql,
+                &[&run, &try_no, &reason, &message],
+                "cannot finish the run",
+            )
+            .await?,
+        )
     }
 
     /// State of a run; `None` when there is no such run.
@@ -215,12 +276,22 @@ impl<'a> Protocol<'a> {
         fingerprint: &str,
     ) -> Result<(), Failure> {
         let sql = "SELECT outbound.register_public_key($1, $2, $3)::text";
-        self.nothing(sql, &[&kind, &public_key, &fingerprint], "cannot register the key").await
+        self.nothing(
+            sql,
+            &[&kind, &public_key, &fingerprint],
+            "cannot register the key",
+        )
+        .await
     }
 
     /// The registered public key of that kind.
     pub async fn public_key(&self, kind: &str) -> Result<String, Failure> {
-        self.one("SELECT outbound.public_key($1)", &[&kind], "cannot ask for the key").await
+        self.one(
+            "SELECT outbound.public_key($1)",
+            &[&kind],
+            "cannot ask for the key",
+        )
+        .await
     }
 
     /// Listens on a channel from now on.
@@ -232,14 +303,27 @@ impl<'a> Protocol<'a> {
             .map_err(|error| failure("cannot listen", &error))
     }
 
-    async fn one<T: FromSqlOwned>(&self, sql: &str, parameters: Parameters<'_>, doing: &str) -> Result<T, Failure> {
+    async fn one<T: FromSqlOwned>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        doing: &str,
+    ) -> Result<T, Failure> {
         let row = self.client.query_one(sql, parameters).await;
-        row.and_then(|row| row.try_get(0)).map_err(|error| failure(doing, &error))
+        row.and_then(|row| row.try_get(0))
+            .map_err(|error| failure(doing, &error))
     }
 
     /// For functions that answer nothing: their empty value is cast to text to be readable.
-    async fn nothing(&self, sql: &str, parameters: Parameters<'_>, doing: &str) -> Result<(), Failure> {
-        self.one::<Option<String>>(sql, parameters, doing).await.map(drop)
+    async fn nothing(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        doing: &str,
+    ) -> Result<(), Failure> {
+        self.one::<Option<String>>(sql, parameters, doing)
+            .await
+            .map(drop)
     }
 }
 
@@ -278,8 +362,10 @@ impl From<Refusal> for Failure {
 
 fn document<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
     serde_json::from_value(value).map_err(|error| {
-        Failure::internal(format!("the database answered what this worker does not understand: {error}"))
-            .with_hint("use a worker and an extension of the same version")
+        Failure::internal(format!(
+            "the database answered what this worker does not understand: {error}"
+        ))
+        .with_hint("use a worker and an extension of the same version")
     })
 }
 

@@ -56,7 +56,12 @@ fn fields(text: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn line_ends_may_be_lf_or_crlf_or_missing_at_the_end() {
-    for text in ["a,b\nc,d\n", "a,b\r\nc,d\r\n", "a,b\nc,d", "a,b\r\nc,d\r\n\r\n"] {
+    for text in [
+        "a,b\nc,d\n",
+        "a,b\r\nc,d\r\n",
+        "a,b\nc,d",
+        "a,b\r\nc,d\r\n\r\n",
+    ] {
         assert_eq!(fields(text), [["a", "b"], ["c", "d"]], "{text:?}");
     }
 }
@@ -84,7 +89,10 @@ fn a_quote_inside_an_unquoted_field_is_text() {
 #[test]
 fn blank_lines_are_passed_over_and_counted() {
     let rows = read("\n\r\n  \t\na,b\n\n\r\nc,d\n \n");
-    let seen: Vec<_> = rows.iter().map(|row| (row.line, row.raw.as_str())).collect();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| (row.line, row.raw.as_str()))
+        .collect();
     assert_eq!(seen, [(4, "a,b"), (7, "c,d")]);
 }
 
@@ -124,7 +132,10 @@ fn an_open_quote_ends_at_the_next_quote_however_far() {
 #[test]
 fn reading_goes_on_behind_a_line_whose_quote_is_never_closed() {
     let rows = read("a,b\r\n1,\"open\r\n2,x\r\n3,y");
-    let seen: Vec<_> = rows.iter().map(|row| (row.line, row.raw.as_str(), row.refused)).collect();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| (row.line, row.raw.as_str(), row.refused))
+        .collect();
     assert_eq!(
         seen,
         [
@@ -184,7 +195,10 @@ fn a_line_longer_than_a_record_may_be_is_refused_and_skipped() {
     for step in [usize::MAX, 100_003] {
         let rows = read_with(CharacterSet::Utf8, b',', text.as_bytes(), step);
         let seen: Vec<_> = rows.iter().map(|row| (row.line, row.refused)).collect();
-        assert_eq!(seen, [(1, None), (2, Some(Reason::RecordTooLong)), (3, None)]);
+        assert_eq!(
+            seen,
+            [(1, None), (2, Some(Reason::RecordTooLong)), (3, None)]
+        );
     }
 }
 
@@ -192,7 +206,10 @@ fn a_line_longer_than_a_record_may_be_is_refused_and_skipped() {
 fn fields_without_number_refuse_the_record() {
     let rows = read(&format!("a\n{}\nb\n", ",".repeat(MAX_FIELDS + 10)));
     let seen: Vec<_> = rows.iter().map(|row| (row.line, row.refused)).collect();
-    assert_eq!(seen, [(1, None), (2, Some(Reason::TooManyColumns)), (3, None)]);
+    assert_eq!(
+        seen,
+        [(1, None), (2, Some(Reason::TooManyColumns)), (3, None)]
+    );
     let rows = read(&format!("a\n{}\nb\n", ",".repeat(MAX_FIELDS - 10)));
     assert_eq!(rows[1].fields.len(), MAX_FIELDS - 9);
 }

@@ -19,7 +19,9 @@ fn numeric(text: &str) -> Vec<u16> {
     let decimal = Decimal::parse(text).unwrap();
     let bytes = field(|copy| copy.numeric(&decimal));
     let words = bytes.chunks(2);
-    words.map(|word| u16::from_be_bytes([word[0], word[1]])).collect()
+    words
+        .map(|word| u16::from_be_bytes([word[0], word[1]]))
+        .collect()
 }
 
 /// Reads a numeric off the wire the way Postgres prints it.
@@ -28,15 +30,24 @@ fn show(words: &[u16]) -> String {
     let scale = usize::from(words[3]);
     let group = |power: i32| {
         let index = weight - power;
-        if (0..groups).contains(&index) { words[4 + index as usize] } else { 0 }
+        if (0..groups).contains(&index) {
+            words[4 + index as usize]
+        } else {
+            0
+        }
     };
-    let mut text: String = (0..=weight.max(0)).rev().map(|power| format!("{:04}", group(power))).collect();
+    let mut text: String = (0..=weight.max(0))
+        .rev()
+        .map(|power| format!("{:04}", group(power)))
+        .collect();
     text = text.trim_start_matches('0').to_owned();
     if text.is_empty() {
         text.push('0');
     }
     if scale > 0 {
-        let fraction: String = (1..=(scale as i32 + 3) / 4).map(|power| format!("{:04}", group(-power))).collect();
+        let fraction: String = (1..=(scale as i32 + 3) / 4)
+            .map(|power| format!("{:04}", group(-power)))
+            .collect();
         text.push('.');
         text.push_str(&fraction[..scale]);
     }
@@ -51,7 +62,12 @@ fn expand(whole: &str, fraction: &str, exponent: i32) -> String {
     let digits = format!("{whole}{fraction}");
     let point = whole.len() as i32 + exponent;
     let scale = (fraction.len() as i32 - exponent).max(0) as usize;
-    let digit = |place: i32| digits.as_bytes().get(place as usize).map_or('0', |&d| d as char);
+    let digit = |place: i32| {
+        digits
+            .as_bytes()
+            .get(place as usize)
+            .map_or('0', |&d| d as char)
+    };
     let mut text: String = (0..point.max(0)).map(digit).collect();
     text = text.trim_start_matches('0').to_owned();
     if text.is_empty() {
@@ -106,7 +122,10 @@ fn fixed_types_are_big_endian() {
 #[test]
 fn numbers_become_text_digit_by_digit() {
     for number in [0, 7, 10, 4_294_967_296, u64::MAX] {
-        assert_eq!(field(|c| c.number_text(number)), number.to_string().as_bytes());
+        assert_eq!(
+            field(|c| c.number_text(number)),
+            number.to_string().as_bytes()
+        );
     }
 }
 
@@ -139,7 +158,10 @@ fn numerics_are_as_postgres_sends_them() {
 #[test]
 fn the_longest_numbers_keep_every_digit() {
     let long = "9".repeat(1000);
-    assert_eq!(show(&numeric(&format!("{long}e1000"))), expand(&long, "", 1000));
+    assert_eq!(
+        show(&numeric(&format!("{long}e1000"))),
+        expand(&long, "", 1000)
+    );
     let fraction = format!(".{long}e-1000");
     assert_eq!(show(&numeric(&fraction)), expand("", &long, -1000));
     assert_eq!(show(&numeric("1e1000")), expand("1", "", 1000));
