@@ -51,9 +51,11 @@ COMMENT ON COLUMN outbound.list_column.column_type IS 'Type: text, integer (8 by
 COMMENT ON COLUMN outbound.list_column.unit_type IS 'Kind of unit it holds, if it is a contact column';
 COMMENT ON COLUMN outbound.list_column.inbox_id IS 'Inbox its units are reached from; null for conversation_id, whose inbox is found';
 
+-- Identifiers are compared byte by byte (list-automation §4.8 V-3): collation C says so, sorts fastest, and
+-- keeps the keys valid when the operating system's collations change.
 CREATE TABLE outbound.contact (
     list_id integer NOT NULL,
-    sys_id text NOT NULL,
+    sys_id text COLLATE "C" NOT NULL,
     sys_status "char" NOT NULL,
     sys_attempts integer NOT NULL DEFAULT 0,
     sys_status_call "char" NOT NULL,
@@ -94,7 +96,7 @@ COMMENT ON COLUMN outbound.contact.sys_last_attempt_cld_id IS 'Record (sys_id of
 CREATE TABLE outbound.contact_detail (
     list_id integer NOT NULL,
     sys_id bigint NOT NULL,
-    sys_contact_id text NOT NULL,
+    sys_contact_id text COLLATE "C" NOT NULL,
     sys_channel_user text NOT NULL,
     sys_channel_user_type outbound.unit_type NOT NULL,
     sys_cl_source_column text NOT NULL,

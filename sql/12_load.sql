@@ -47,6 +47,10 @@ AS $$
 DECLARE
     loading outbound.load := outbound._load(p_load);
 BEGIN
+    -- Sorting three million identifiers in the default 64 MB spills to disk; for this transaction only.
+    IF pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB') THEN
+        PERFORM set_config('maintenance_work_mem', '256MB', true);
+    END IF;
     PERFORM outbound._execute(outbound.load_keys_ddl(p_load, p_part, loading.mode IN ('append', 'update')));
 END
 $$;

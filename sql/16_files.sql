@@ -155,7 +155,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM outbound._own_run(p_run, p_try);
-    PERFORM outbound._drop_load(l.load_id) FROM outbound.load AS l WHERE l.file_id = p_file;
+    -- As in finish_run: what a worker that hangs still holds is left to maintain().
+    PERFORM outbound._drop_load(l.load_id) FROM (SELECT o.load_id FROM outbound.load AS o WHERE o.file_id = p_file FOR UPDATE SKIP LOCKED) AS l;
     UPDATE outbound.import_file AS f SET state = 'failed', reason = p_reason, message = p_message, finished_at = now(),
         rows_read = (p_counts ->> 'rows_read')::bigint, rejected = (p_counts ->> 'rejected')::bigint,
         duplicates = (p_counts ->> 'duplicates')::bigint, warnings = (p_counts ->> 'warnings')::bigint

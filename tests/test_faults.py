@@ -178,6 +178,9 @@ def test_crashed_database_server(
     open_case: Open, parts: Parts, tmp_path: Path, point: str, way: Way, server_is_back: bool
 ) -> None:
     case = open_case(way)
+    # A copy of a database shares the sequences' values that were logged in advance; only a checkpoint
+    # makes a crash of the copy keep its own.
+    case.database.query("CHECKPOINT")
     with case.start(hold=point) as held:
         held.wait_until_held()
         parts.cluster.crash()
@@ -247,7 +250,7 @@ def test_tampered_file(open_case: Open, tmp_path: Path, place: str, way: Way) ->
 
 @cases(
     *[(point, NEW) for point in POINTS if point not in ("list.before", "fetch.middle")],
-    *[("stage.middle", way) for way in WAYS[2:]],
+    ("stage.middle", WAYS[2]),
     *[("publish.middle", way) for way in WAYS[2:]],
 )
 def test_worker_that_comes_back_after_its_lease(
@@ -291,6 +294,9 @@ def test_worker_whose_heart_beat_is_refused_stops_by_itself(open_case: Open, tmp
     assert "another owner" in ended.stderr
     case.maintain()
     assert case.everything() == before
+    # The thread that is held keeps the spool; the next start removes it.
+    case.run()
+    assert case.tries() == [("failure", "worker_lost"), SUCCESS, NOTHING_LEFT_TO_LOAD]
     is_as_undisturbed(case, tmp_path)
 
 
@@ -300,10 +306,10 @@ def test_lost_heart_beat_connection_ends_the_run_though_it_holds_locks(
     case = open_case(NEW)
     with case.start(hold="publish.before") as held, case.database.connect(autocommit=False) as other:
         held.wait_until_held()
-        other.execute("LOCK TABLE outbound.import_file IN SHARE MODE")
+        # Publishing waits for whoever looks at the lists, with the run's own row locked.
+        other.execute("LOCK TABLE outbound.list IN SHARE MODE")
         held.release()
-        # Publishing waits for that lock, and the run's own row is locked for publishing.
-        processes.wait_until(lambda: case.waits_for_a_lock(), "the worker to publish")
+        processes.wait_until(case.waits_for_a_lock, "the worker to publish")
         case.cut_database_connections("state = 'idle'")
         ended = held.wait(40)
         other.rollback()
@@ -346,14 +352,13 @@ def test_two_workers_at_one_queue(open_case: Open, tmp_path: Path) -> None:
     is_as_undisturbed(case, tmp_path)
 
 
-def test_the_middle_of_staging_is_in_the_middle_of_both_copies(open_case: Open) -> None:
+def test_the_middle_of_staging_is_in_the_middle_of_both_copies(open_case: Open, tmp_path: Path) -> None:
     case = open_case(NEW)
+    whole = case.parts.undisturbed(NEW, tmp_path).records[0]
+    shown = "SELECT count(*), max(tuples_processed) FROM pg_stat_progress_copy"
     with case.start(hold="stage.middle") as held:
         held.wait_until_held()
-        shown = "SELECT count(*), max(tuples_processed) FROM pg_stat_progress_copy"
-        processes.wait_until(
-            lambda: case.database.value("SELECT max(tuples_processed) FROM pg_stat_progress_copy") > 0, "rows"
-        )
+        processes.wait_until(lambda: (case.database.query(shown)[0][1] or 0) > 0, "rows to come")
         copies, rows = case.database.query(shown)[0]
     assert copies == 2
-    assert 0 < rows < disturbed.ROWS
+    assert 0 < rows < whole

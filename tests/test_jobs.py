@@ -193,6 +193,16 @@ def test_a_second_request_is_skipped_while_a_run_waits_or_goes_on(jobs: Database
     assert jobs.value("SELECT state FROM outbound.run_status(%s)", asked) == "queued"
 
 
+def test_a_request_goes_on_with_the_run_of_a_lost_worker(jobs: Database) -> None:
+    lost = Run.of(jobs).lost()
+    assert jobs.value("SELECT outbound.run_now('job')") == lost.run_id
+    # A caller with a key asks for a run of its own.
+    assert jobs.value("SELECT outbound.run_now('job', request_key => 'morning')") != lost.run_id
+    again = Run.claim(jobs)
+    assert again is not None
+    assert (again.run_id, again.try_no) == (lost.run_id, 2)
+
+
 def test_a_request_key_asks_once(jobs: Database) -> None:
     ask = "SELECT outbound.run_now('job', request_key => %s)"
     first = jobs.value(ask, "morning")

@@ -163,7 +163,10 @@ impl Report {
     /// What is reported, in words.
     #[must_use]
     pub fn message(&self, shape: &Shape, fields: Fields<'_>) -> Cow<'static, str> {
-        let contact = self.column.and_then(|column| shape.columns.get(column)).and_then(|column| column.contact);
+        let contact = self
+            .column
+            .and_then(|column| shape.columns.get(column))
+            .and_then(|column| column.contact);
         match (contact, self.field.and_then(|field| fields.get(field))) {
             (Some(contact), Some(value)) => {
                 let shown: String = value.trim().chars().take(SHOWN_CHARS).collect();

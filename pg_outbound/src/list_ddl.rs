@@ -104,11 +104,11 @@ pub fn load_table_ddl(
     if staging {
         let body = match part {
             Part::Contact => format!(
-                "list_id integer, sys_id text, sys_status \"char\", sys_status_call \"char\", sys_status_email \"char\", \
+                "list_id integer, sys_id text COLLATE \"C\", sys_status \"char\", sys_status_call \"char\", sys_status_email \"char\", \
                  sys_status_social_media \"char\"{}",
                 column_definitions(&columns)
             ),
-            Part::Detail => "list_id integer, sys_id bigint, sys_contact_id text, sys_channel_user text, \
+            Part::Detail => "list_id integer, sys_id bigint, sys_contact_id text COLLATE \"C\", sys_channel_user text, \
                  sys_channel_user_type outbound.unit_type, sys_cl_source_column text, \
                  sys_conversation_type outbound.conversation_type, sys_inbox_id bigint, sys_status \"char\", \
                  sys_last_attempt_dialer_attempt_result_id bigint"

@@ -5,7 +5,7 @@ the activity, the refused rows, the lists, and whether anything was left lying a
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,3 +174,24 @@ def import_certificate(partner: Gpg, keys: Keys) -> str:
     partner.import_key(keys.pgp)
     listing = partner.run("--with-colons", "--show-keys", content=keys.pgp.encode()).decode()
     return next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
+
+
+BEFORE, AFTER = csv(*people("before", 2)), csv(*people("after", 3))
+#: The file between those two.
+BAD = "contacts bad.csv"
+
+
+def surround(site: Site, seal: Callable[[bytes], bytes] = bytes) -> None:
+    """Put a good file before the bad one and one after it."""
+    site.put("contacts before.csv", seal(BEFORE), age=7200)
+    site.put("contacts after.csv", seal(AFTER), age=1800)
+
+
+def others_are_imported(site: Site) -> None:
+    """Check that both good files were imported and disposed of, and nothing else was made."""
+    assert site.lists() == {"contacts before": 2, "contacts after": 3}
+    assert [line[:2] for line in site.ledger() if line[0] != BAD] == [
+        ("contacts before.csv", "done"),
+        ("contacts after.csv", "done"),
+    ]
+    site.nothing_is_left()

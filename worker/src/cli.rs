@@ -61,12 +61,10 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Keys(args) => keys::keys(&settings, args).await,
         Command::Doctor => doctor::doctor(&settings).await,
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "outbound",
-                &mut std::io::stdout(),
-            );
+            // Into memory first: the generator panics when its reader goes away.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "outbound", &mut script);
+            print(String::from_utf8_lossy(&script).trim_end());
             Ok(Outcome::Done)
         }
     };

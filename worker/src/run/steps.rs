@@ -71,7 +71,11 @@ impl<'a> Run<'a> {
 
     /// Ends a run that broke off for `failure`, on another connection than it began on. A run whose steps
     /// had all ended is as good as they were.
-    pub(super) async fn end_of(mut self, progress: Progress, failure: Failure) -> Result<RunReport, Failure> {
+    pub(super) async fn end_of(
+        mut self,
+        progress: Progress,
+        failure: Failure,
+    ) -> Result<RunReport, Failure> {
         let broke_off = match progress.outcome.clone() {
             Some(outcome) => outcome.err(),
             None => Some(failure.clone()),
