@@ -49,18 +49,21 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     before outbound.account := outbound.account_settings();
+    checked jsonb := outbound.check_account(jsonb_build_object('name', set_account.name, 'default_country', set_account.default_country,
+        'character_set', set_account.character_set, 'time_zone', set_account.time_zone));
 BEGIN
-    IF set_account.time_zone IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_timezone_names AS z WHERE z.name = set_account.time_zone) THEN
-        RAISE EXCEPTION 'time zone "%" does not exist', set_account.time_zone
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Use an IANA name such as Europe/Kyiv; pg_timezone_names lists them.';
+    IF set_account.history_retention <= interval '0' THEN
+        RAISE EXCEPTION 'a retention of % keeps nothing', set_account.history_retention
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a length of time such as 90 days.';
+    ELSIF set_account.max_run_tries NOT BETWEEN 1 AND 100 THEN
+        RAISE EXCEPTION '% tries of a run are not possible', set_account.max_run_tries
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a number from 1 to 100.';
     END IF;
     UPDATE outbound.account AS a SET
-        name = coalesce(set_account.name, before.name),
-        default_country = coalesce(upper(set_account.default_country), before.default_country),
-        character_set = coalesce(lower(set_account.character_set), before.character_set),
-        time_zone = coalesce(set_account.time_zone, before.time_zone),
+        name = coalesce(checked ->> 'name', before.name),
+        default_country = coalesce(checked ->> 'default_country', before.default_country),
+        character_set = coalesce(checked ->> 'character_set', before.character_set),
+        time_zone = coalesce(checked ->> 'time_zone', before.time_zone),
         history_retention = coalesce(set_account.history_retention, before.history_retention),
         max_run_tries = coalesce(set_account.max_run_tries, before.max_run_tries);
 END

@@ -49,7 +49,7 @@ CREATE FUNCTION outbound._checked_job_rules(rules jsonb) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    checked jsonb := outbound.check_job_rules(_checked_job_rules.rules, 'server');
+    checked jsonb := outbound.check_job_rules(_checked_job_rules.rules::text, 'server');
     known text;
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM outbound.sftp_server AS s WHERE s.name = checked #>> '{connection,server}') THEN
@@ -109,6 +109,12 @@ BEGIN
         version = before.version + CASE WHEN alter_job.rules IS NULL THEN 0 ELSE 1 END,
         modified_at = now()
     WHERE j.job_id = before.job_id;
+    IF alter_job.rules IS NOT NULL AND (alter_job.rules #>> '{connection,server}', coalesce(alter_job.rules #>> '{connection,directory}', ''))
+           IS DISTINCT FROM (before.rules #>> '{connection,server}', before.rules #>> '{connection,directory}') THEN
+        -- It looks elsewhere from now on, and will not come back for files that it has still to dispose of.
+        UPDATE outbound.import_file AS f SET state = 'done', outcome = 'left', finished_at = now()
+        WHERE f.job_id = before.job_id AND f.state = 'published';
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION outbound.alter_job IS 'Changes what is given, also while the job is disabled or running (a run keeps the rules it started with)';

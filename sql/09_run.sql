@@ -21,6 +21,9 @@ CREATE TABLE outbound.job_run (
     result text CHECK (result IN ('success', 'no_match', 'partial', 'failure', 'skipped')),
     reason text,
     message text,
+    detail text,
+    hint text,
+    skipped jsonb,
     CONSTRAINT job_run_lease CHECK ((state = 'running') = (lease_until IS NOT NULL)),
     CONSTRAINT job_run_end CHECK ((state = 'finished') = (finished_at IS NOT NULL) AND (state = 'finished') = (result IS NOT NULL))
 );
@@ -44,6 +47,10 @@ COMMENT ON COLUMN outbound.job_run.result IS 'success, no_match, partial, failur
 COMMENT ON COLUMN outbound.job_run.reason IS 'Stable code of the reason, where there is one';
 COMMENT ON COLUMN outbound.job_run.message IS 'What happened, in words';
 
+COMMENT ON COLUMN outbound.job_run.detail IS 'The facts behind a failure';
+COMMENT ON COLUMN outbound.job_run.hint IS 'What to do about it';
+COMMENT ON COLUMN outbound.job_run.skipped IS 'Files that matched and were left alone: for each reason how many, and the name of one';
+
 CREATE UNIQUE INDEX job_run_one_open ON outbound.job_run (job_id) WHERE state <> 'finished' AND NOT dry_run;
 COMMENT ON INDEX outbound.job_run_one_open IS 'Two runs of one job never overlap (list-automation §1.1 J-10)';
 CREATE INDEX job_run_open ON outbound.job_run (requested_at) WHERE state <> 'finished';
@@ -60,6 +67,8 @@ CREATE TABLE outbound.run_try (
     result text CHECK (result IN ('success', 'no_match', 'partial', 'failure', 'skipped')),
     reason text,
     message text,
+    detail text,
+    hint text,
     PRIMARY KEY (run_id, try_no),
     CONSTRAINT run_try_end CHECK ((ended_at IS NULL) = (result IS NULL))
 );
@@ -72,3 +81,5 @@ COMMENT ON COLUMN outbound.run_try.ended_at IS 'When its go ended; null while it
 COMMENT ON COLUMN outbound.run_try.result IS 'success, no_match, partial, failure or skipped';
 COMMENT ON COLUMN outbound.run_try.reason IS 'Stable code of the reason';
 COMMENT ON COLUMN outbound.run_try.message IS 'What happened, in words';
+COMMENT ON COLUMN outbound.run_try.detail IS 'The facts behind a failure';
+COMMENT ON COLUMN outbound.run_try.hint IS 'What to do about it';

@@ -30,6 +30,9 @@ CREATE TABLE outbound.import_file (
     records bigint,
     reason text,
     message text,
+    detail text,
+    hint text,
+    pruned boolean NOT NULL DEFAULT false,
     taken_at timestamptz NOT NULL DEFAULT now(),
     fetched_at timestamptz,
     published_at timestamptz,
@@ -68,6 +71,9 @@ COMMENT ON COLUMN outbound.import_file.warnings IS 'Units or texts reported thou
 COMMENT ON COLUMN outbound.import_file.records IS 'Records (units) added';
 COMMENT ON COLUMN outbound.import_file.reason IS 'Stable code of the reason for a failure';
 COMMENT ON COLUMN outbound.import_file.message IS 'The failure in words';
+COMMENT ON COLUMN outbound.import_file.detail IS 'The facts behind a failure';
+COMMENT ON COLUMN outbound.import_file.hint IS 'What to do about it';
+COMMENT ON COLUMN outbound.import_file.pruned IS 'Its rejected rows are past their retention and removed';
 COMMENT ON COLUMN outbound.import_file.taken_at IS 'When the run took it';
 COMMENT ON COLUMN outbound.import_file.fetched_at IS 'When it was in the spool';
 COMMENT ON COLUMN outbound.import_file.published_at IS 'When its rows became visible';
@@ -79,6 +85,9 @@ CREATE INDEX import_file_content ON outbound.import_file (job_id, sha256);
 COMMENT ON INDEX outbound.import_file_content IS 'Is this content known to the job?';
 CREATE INDEX import_file_run ON outbound.import_file (run_id);
 COMMENT ON INDEX outbound.import_file_run IS 'Files of a run';
+
+CREATE INDEX import_file_unpruned ON outbound.import_file (finished_at) WHERE NOT pruned;
+COMMENT ON INDEX outbound.import_file_unpruned IS 'What retention still has to look at, whatever the length of the ledger';
 
 CREATE TABLE outbound.rejected_row (
     file_id bigint NOT NULL REFERENCES outbound.import_file ON DELETE CASCADE,

@@ -67,6 +67,13 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._free_table_name IS 'A table name for a list of that name, unlike every relation in outbound_list';
 
+CREATE FUNCTION outbound._lock_list_names() RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_advisory_xact_lock('outbound.list'::regclass::bigint)
+$$;
+COMMENT ON FUNCTION outbound._lock_list_names IS 'One at a time: whoever makes or renames a list looks for names that are free';
+
 CREATE FUNCTION outbound._execute(statements text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -93,8 +100,7 @@ AS $$
 DECLARE
     made outbound.list;
 BEGIN
-    -- One at a time: whoever makes or renames a list looks for a free table name.
-    PERFORM pg_advisory_xact_lock('outbound.list'::regclass::bigint);
+    PERFORM outbound._lock_list_names();
     IF p_list_must_be_new AND EXISTS (SELECT 1 FROM outbound.list AS l WHERE l.name = p_load.list_name) THEN
         RAISE EXCEPTION 'contact list "%" was made by somebody else while this load was under way', p_load.list_name
             USING ERRCODE = 'OB405', HINT = 'Nothing was changed; the next run appends to it.';
@@ -128,13 +134,14 @@ DECLARE
     opened outbound.load;
 BEGIN
     PERFORM outbound.check_display_name('contact list', create_list.name);
+    PERFORM outbound._lock_list_names();
     IF EXISTS (SELECT 1 FROM outbound.list AS l WHERE l.name = create_list.name) THEN
         RAISE EXCEPTION 'contact list "%" exists already', create_list.name
             USING ERRCODE = 'duplicate_object', HINT = 'Choose another name, or drop that list with outbound.drop_list.';
     END IF;
     opened := outbound._open_load(NULL, NULL, NULL, outbound._next_list_id(), create_list.name, 'new',
         outbound.list_definition(jsonb_build_object('columns', create_list.columns, 'identifier', create_list.identifier,
-            'contact_name', create_list.contact_name, 'close_if_all', coalesce(create_list.close_if_all, false)), outbound._inboxes()));
+            'contact_name', create_list.contact_name, 'close_if_all', coalesce(create_list.close_if_all, false))::text, outbound._inboxes()));
     PERFORM outbound.create_load_table(opened.load_id, 'contact'), outbound.create_load_table(opened.load_id, 'detail');
     PERFORM outbound.finish_load_table(opened.load_id, 'contact'), outbound.finish_load_table(opened.load_id, 'detail');
     PERFORM outbound._install_list(opened, false, 0, true);
@@ -164,11 +171,13 @@ CREATE FUNCTION outbound.rename_list(name text, new_name text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    before outbound.list := outbound._list_by_name(rename_list.name);
+    before outbound.list;
     new_table text;
     part text;
 BEGIN
     PERFORM outbound.check_display_name('contact list', rename_list.new_name);
+    PERFORM outbound._lock_list_names();
+    before := outbound._list_by_name(rename_list.name);
     IF rename_list.new_name = before.name THEN
         RETURN;
     END IF;
@@ -176,7 +185,6 @@ BEGIN
         RAISE EXCEPTION 'contact list "%" exists already', rename_list.new_name
             USING ERRCODE = 'duplicate_object', HINT = 'Choose another name.';
     END IF;
-    PERFORM pg_advisory_xact_lock('outbound.list'::regclass::bigint);
     SELECT outbound.list_table_name(rename_list.new_name, coalesce(array_agg(c.relname::text), '{}')) INTO new_table
     FROM pg_catalog.pg_class AS c
     WHERE c.relnamespace = 'outbound_list'::regnamespace

@@ -152,8 +152,13 @@ BEGIN
     IF header_refusal IS NOT NULL THEN
         RETURN jsonb_build_object('refused', header_refusal);
     END IF;
-    SELECT l.* INTO target FROM outbound.list AS l WHERE l.name = target_name AND append_type <> 'new_list_only' FOR UPDATE;
-    IF FOUND THEN
+    BEGIN
+        SELECT l.* INTO target FROM outbound.list AS l WHERE l.name = target_name AND append_type <> 'new_list_only' FOR UPDATE NOWAIT;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN outbound._refused('list_busy', format('contact list "%s" is being changed by somebody else', target_name),
+                                 'A load, a dry run or outbound.add_contacts holds it.', 'The file stays where it is; the next run takes it.');
+    END;
+    IF target.list_id IS NOT NULL THEN
         target_id := target.list_id;
         definition := outbound._definition_of(target.list_id);
         load_mode := CASE append_type WHEN 'append_only' THEN 'append' WHEN 'append_and_update' THEN 'update' ELSE 'swap' END;

@@ -19,6 +19,14 @@ AS $$
     SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
                    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid
                      AND d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_statistic_ext'::regclass))
+        OR EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
+                   WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid = t.reltype AND d.deptype = 'n')
+        OR t.relrowsecurity OR t.relforcerowsecurity OR t.relreplident <> 'd' OR t.reloptions IS NOT NULL
+        OR t.relowner <> (SELECT p.relowner FROM pg_catalog.pg_class AS p WHERE p.oid = 'outbound.contact'::regclass)
+        OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
+                   WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount = 0
+                     AND NOT EXISTS (SELECT 1 FROM outbound.list AS l JOIN outbound.list_column AS c USING (list_id)
+                                     WHERE l.table_name = t.relname AND c.column_name = a.attname))
         OR EXISTS (SELECT 1 FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
                    WHERE i.indrelid = t.oid AND left(c.relname, 4) <> 'sys_')
         OR EXISTS (SELECT 1 FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = t.oid)
@@ -31,7 +39,7 @@ AS $$
     FROM pg_catalog.pg_class AS t
     WHERE t.relnamespace = 'outbound_list'::regnamespace AND t.relname = p_table
 $$;
-COMMENT ON FUNCTION outbound._has_own_additions IS 'Whether people hung something on a list table (views, functions, statistics, indexes, triggers, policies, publications, foreign keys, checks, rights on columns) that a swap would lose';
+COMMENT ON FUNCTION outbound._has_own_additions IS 'Whether people hung something on a list table (views, functions, statistics, indexes, triggers, row security, publications, foreign keys, checks, columns, rights on columns, storage settings, an owner) that a swap would lose';
 
 CREATE FUNCTION outbound._swap_tables(p_load outbound.load, p_list outbound.list) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -41,6 +49,8 @@ DECLARE
     grants text[];
     columns text;
 BEGIN
+    -- Who waits for this lock makes everybody else wait: rather give the file up, the next run takes it.
+    PERFORM set_config('lock_timeout', '30s', true);
     FOR part IN SELECT * FROM (VALUES ('sys_load_' || p_load.load_id, p_list.table_name),
                                       ('sys_load_' || p_load.load_id || '_detail', p_list.table_name || '_detail')) AS v (loaded, present)
     LOOP
@@ -53,7 +63,12 @@ BEGIN
             SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
             FROM pg_catalog.pg_attribute AS a
             WHERE a.attrelid = format('outbound_list.%I', part.loaded)::regclass AND a.attnum > 0 AND NOT a.attisdropped;
-            EXECUTE format('TRUNCATE outbound_list.%I', part.present);
+            IF EXISTS (SELECT 1 FROM pg_catalog.pg_constraint AS f WHERE f.confrelid = format('outbound_list.%I', part.present)::regclass) THEN
+                -- TRUNCATE is refused while a foreign key points here, whether or not a row uses it.
+                EXECUTE format('DELETE FROM outbound_list.%I', part.present);
+            ELSE
+                EXECUTE format('TRUNCATE outbound_list.%I', part.present);
+            END IF;
             EXECUTE format('INSERT INTO outbound_list.%1$I (%3$s) SELECT %3$s FROM outbound_list.%2$I', part.present, part.loaded, columns);
         END LOOP;
         EXECUTE format('DROP TABLE outbound_list.%I, outbound_list.%I', 'sys_load_' || p_load.load_id, 'sys_load_' || p_load.load_id || '_detail');

@@ -30,7 +30,7 @@ BEGIN
         END IF;
     END IF;
     PERFORM outbound.return_ended_runs();
-    IF wanted.enabled THEN
+    WHILE wanted.enabled AND open_run.run_id IS NULL LOOP
         INSERT INTO outbound.job_run AS r (job_id, job_name, job_version, rules, requested_by, request_key)
         VALUES (wanted.job_id, wanted.name, wanted.version, wanted.rules, asked_by, run_now.request_key)
         ON CONFLICT DO NOTHING
@@ -49,7 +49,8 @@ BEGIN
             -- Its worker was lost. Where no daemon serves, whoever asks now is the only one to go on with it.
             RETURN open_run.run_id;
         END IF;
-    END IF;
+        -- None found: it has ended in this very moment, and there is room for this one.
+    END LOOP;
     INSERT INTO outbound.job_run AS r (job_id, job_name, job_version, rules, requested_by, request_key, state, finished_at, result)
     VALUES (wanted.job_id, wanted.name, wanted.version, wanted.rules, asked_by, run_now.request_key, 'finished', now(), 'skipped')
     RETURNING r.run_id INTO made;
@@ -79,7 +80,7 @@ CREATE FUNCTION outbound.start_import(rules jsonb, requested_by text DEFAULT NUL
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     INSERT INTO outbound.job_run AS r (rules, requested_by, dry_run)
-    VALUES (outbound.check_job_rules(start_import.rules, 'local'), coalesce(start_import.requested_by, session_user::text), start_import.dry_run)
+    VALUES (outbound.check_job_rules(start_import.rules::text, 'local'), coalesce(start_import.requested_by, session_user::text), start_import.dry_run)
     RETURNING r.run_id
 $$;
 COMMENT ON FUNCTION outbound.start_import IS 'Enters a run for a local file, to be claimed by the worker that has the file';
@@ -101,21 +102,21 @@ END
 $$;
 COMMENT ON FUNCTION outbound._own_run IS 'The run, locked, if that try still owns it; else OB409';
 
-CREATE FUNCTION outbound._end_try(p_run bigint, p_result text, p_reason text, p_message text) RETURNS void
+CREATE FUNCTION outbound._end_try(p_run bigint, p_result text, p_reason text, p_message text, p_detail text DEFAULT NULL, p_hint text DEFAULT NULL) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
-    UPDATE outbound.run_try AS t SET ended_at = now(), result = p_result, reason = p_reason, message = p_message
+    UPDATE outbound.run_try AS t SET ended_at = now(), result = p_result, reason = p_reason, message = p_message, detail = p_detail, hint = p_hint
     WHERE t.run_id = p_run AND t.ended_at IS NULL
 $$;
 COMMENT ON FUNCTION outbound._end_try IS 'Writes the end of the try under way';
 
-CREATE FUNCTION outbound._finish(p_run outbound.job_run, p_result text, p_reason text, p_message text) RETURNS void
+CREATE FUNCTION outbound._finish(p_run outbound.job_run, p_result text, p_reason text, p_message text, p_detail text DEFAULT NULL, p_hint text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM outbound._end_try(p_run.run_id, p_result, p_reason, p_message);
+    PERFORM outbound._end_try(p_run.run_id, p_result, p_reason, p_message, p_detail, p_hint);
     UPDATE outbound.job_run AS r SET state = 'finished', finished_at = now(), lease_until = NULL,
-        result = p_result, reason = p_reason, message = p_message
+        result = p_result, reason = p_reason, message = p_message, detail = p_detail, hint = p_hint
     WHERE r.run_id = p_run.run_id;
     UPDATE outbound.job AS j SET last_run_at = now(), last_result = p_result,
         successes = j.successes + (p_result = 'success')::integer,
@@ -142,7 +143,8 @@ BEGIN
         note := format('worker %s was lost: its lease ended at %s', ended.worker, ended.lease_until);
         IF ended.tries >= max_tries THEN
             PERFORM outbound._fail_taken_files(ended.run_id, 'worker_lost', note);
-            PERFORM outbound._finish(ended, 'failure', 'worker_lost', format('%s; given up after %s tries', note, ended.tries));
+            PERFORM outbound._finish(ended, CASE WHEN (outbound._finish_summary(ended.run_id) ->> 'loaded')::integer > 0 THEN 'partial' ELSE 'failure' END,
+                'worker_lost', format('%s; given up after %s tries', note, ended.tries));
         ELSIF ended.job_id IS NULL THEN
             -- Only the worker that was asked has the local file.
             PERFORM outbound._fail_taken_files(ended.run_id, 'worker_lost', note);
@@ -152,6 +154,13 @@ BEGIN
             UPDATE outbound.job_run AS r SET state = 'queued', lease_until = NULL WHERE r.run_id = ended.run_id;
             PERFORM pg_notify('outbound_run', ended.run_id::text);
         END IF;
+        returned := returned + 1;
+    END LOOP;
+    FOR ended IN
+        SELECT r.* FROM outbound.job_run AS r
+        WHERE r.state = 'queued' AND r.job_name IS NULL AND r.requested_at <= return_ended_runs.at - interval '1 hour' FOR UPDATE SKIP LOCKED
+    LOOP
+        PERFORM outbound._finish(ended, 'failure', 'worker_lost', 'the worker that has the local file never took the run');
         returned := returned + 1;
     END LOOP;
     RETURN returned;
@@ -213,6 +222,10 @@ BEGIN
         IF NOT FOUND THEN
             RETURN NULL;
         END IF;
+        IF EXISTS (SELECT 1 FROM outbound.job AS j WHERE j.job_id = run.job_id AND NOT j.enabled AND NOT run.dry_run) THEN
+            PERFORM outbound._skip_run(run.run_id, 'job_disabled', format('job "%s" was disabled before a worker took the run', run.job_name));
+            CONTINUE;
+        END IF;
         UPDATE outbound.job_run AS r SET state = 'running', worker = p_worker, tries = r.tries + 1,
             started_at = coalesce(r.started_at, claim_run.at), lease_until = claim_run.at + p_lease
         WHERE r.run_id = run.run_id RETURNING r.* INTO run;
@@ -232,7 +245,8 @@ CREATE FUNCTION outbound.heartbeat(p_run bigint, p_try integer, p_lease interval
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     WITH extended AS (
-        UPDATE outbound.job_run AS r SET lease_until = heartbeat.at + p_lease
+        -- The call may have waited for a publication: the lease counts from now.
+        UPDATE outbound.job_run AS r SET lease_until = greatest(heartbeat.at, clock_timestamp()) + p_lease
         WHERE r.run_id = p_run AND r.tries = p_try AND r.state = 'running'
         RETURNING 1)
     SELECT EXISTS (SELECT 1 FROM extended)
@@ -267,6 +281,8 @@ BEGIN
                   FROM outbound.import_file AS l LEFT JOIN outbound.list AS t ON t.list_id = l.list_id
                   WHERE l.run_id = p_run AND l.state IN ('published', 'done') GROUP BY l.list_name) AS m) AS lists,
            (array_agg(f.reason ORDER BY f.file_id) FILTER (WHERE f.state = 'failed'))[1] AS first_reason,
+           (array_agg(f.detail ORDER BY f.file_id) FILTER (WHERE f.state = 'failed'))[1] AS first_detail,
+           (array_agg(f.hint ORDER BY f.file_id) FILTER (WHERE f.state = 'failed'))[1] AS first_hint,
            string_agg(format('%s: %s (%s)', f.name, f.message, f.reason), '; ' ORDER BY f.file_id) FILTER (WHERE f.state = 'failed') AS failures
     INTO s FROM outbound.import_file AS f WHERE f.run_id = p_run;
     IF s.loaded > 0 THEN
@@ -279,14 +295,18 @@ BEGIN
     IF s.failed > 0 THEN
         lines := lines || s.failures;
     END IF;
+    lines := lines || coalesce((
+        SELECT array_agg(format('%s file(s) left alone: %s (%s)', k.value ->> 'files', k.key, k.value ->> 'name') ORDER BY k.key)
+        FROM outbound.job_run AS r CROSS JOIN LATERAL jsonb_each(r.skipped) AS k WHERE r.run_id = p_run), '{}');
     RETURN jsonb_build_object(
         'result', CASE WHEN s.failed > 0 AND s.loaded > 0 THEN 'partial' WHEN s.failed > 0 THEN 'failure' WHEN s.loaded > 0 THEN 'success' ELSE 'no_match' END,
-        'reason', s.first_reason, 'message', nullif(array_to_string(lines, '; '), ''), 'loaded', s.loaded);
+        'reason', s.first_reason, 'detail', s.first_detail, 'hint', s.first_hint, 'message', nullif(array_to_string(lines, '; '), ''), 'loaded', s.loaded);
 END
 $$;
 COMMENT ON FUNCTION outbound._finish_summary IS 'Result, reason and message of a run from its files';
 
-CREATE FUNCTION outbound.finish_run(p_run bigint, p_try integer, p_reason text DEFAULT NULL, p_message text DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION outbound.finish_run(p_run bigint, p_try integer, p_reason text DEFAULT NULL, p_message text DEFAULT NULL,
+    p_detail text DEFAULT NULL, p_hint text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -301,14 +321,19 @@ BEGIN
     summary := outbound._finish_summary(p_run);
     IF p_reason IS NULL THEN
         result := summary ->> 'result';
-        message := coalesce(summary ->> 'message', format('no file whose name %s "%s" in directory "%s"',
+        message := coalesce(summary ->> 'message', format('no new file whose name %s "%s" in directory "%s"',
             replace(run.rules #>> '{files,operation}', '_', ' '), run.rules #>> '{files,name}', run.rules #>> '{connection,directory}'), 'no file');
     ELSE
         result := CASE WHEN (summary ->> 'loaded')::integer > 0 THEN 'partial' ELSE 'failure' END;
         message := concat_ws('; ', p_message, CASE WHEN result = 'partial' THEN summary ->> 'message' END);
     END IF;
-    PERFORM outbound._finish(run, result, coalesce(p_reason, summary ->> 'reason'), message);
-    RETURN jsonb_build_object('result', result, 'reason', coalesce(p_reason, summary ->> 'reason'), 'message', message);
+    IF p_reason IS NULL THEN
+        p_reason := summary ->> 'reason';
+        p_detail := summary ->> 'detail';
+        p_hint := summary ->> 'hint';
+    END IF;
+    PERFORM outbound._finish(run, result, p_reason, message, p_detail, p_hint);
+    RETURN jsonb_build_object('result', result, 'reason', p_reason, 'message', message, 'detail', p_detail, 'hint', p_hint);
 END
 $$;
 COMMENT ON FUNCTION outbound.finish_run IS 'Ends a run; without a reason of its own the result follows from its files (list-automation §12.3)';

@@ -111,6 +111,12 @@ BEGIN
                                        AND f.server = run.rules #>> '{connection,server}' AND f.directory = run.rules #>> '{connection,directory}') END,
             'reason', CASE WHEN o.decision NOT IN ('take', 'dispose') THEN o.decision END) ORDER BY o.place)
     INTO answer FROM ordered AS o;
+    UPDATE outbound.job_run AS r SET skipped = left_alone.reasons
+    FROM (SELECT jsonb_object_agg(s.reason, jsonb_build_object('files', s.files, 'name', s.name)) AS reasons
+          FROM (SELECT a.item ->> 'reason' AS reason, count(*) AS files, min(p_listing -> (a.item ->> 'index')::integer ->> 'name') AS name
+                FROM jsonb_array_elements(answer) AS a (item)
+                WHERE a.item ->> 'decision' = 'skip' AND a.item ->> 'reason' <> 'no_match_name' GROUP BY 1) AS s) AS left_alone
+    WHERE r.run_id = p_run;
     RETURN coalesce(answer, '[]');
 END
 $$;
@@ -150,14 +156,19 @@ END
 $$;
 COMMENT ON FUNCTION outbound.file_disposed IS 'Notes that nothing is left to do for a published file';
 
-CREATE FUNCTION outbound.file_failed(p_run bigint, p_try integer, p_file bigint, p_reason text, p_message text, p_counts jsonb DEFAULT NULL) RETURNS void
+CREATE FUNCTION outbound.file_failed(p_run bigint, p_try integer, p_file bigint, p_reason text, p_message text, p_counts jsonb DEFAULT NULL,
+    p_detail text DEFAULT NULL, p_hint text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM outbound._own_run(p_run, p_try);
     -- As in finish_run: what a worker that hangs still holds is left to maintain().
     PERFORM outbound._drop_load(l.load_id) FROM (SELECT o.load_id FROM outbound.load AS o WHERE o.file_id = p_file FOR UPDATE SKIP LOCKED) AS l;
-    UPDATE outbound.import_file AS f SET state = 'failed', reason = p_reason, message = p_message, finished_at = now(),
+    -- A file that fails again and again is reported once: the rows of its earlier failures make room.
+    DELETE FROM outbound.rejected_row AS w USING outbound.import_file AS o, outbound.import_file AS f
+    WHERE w.file_id = o.file_id AND f.file_id = p_file AND o.file_id <> p_file AND o.job_id = f.job_id AND o.name = f.name
+      AND o.state = 'failed' AND o.size = f.size AND o.modified_at = f.modified_at;
+    UPDATE outbound.import_file AS f SET state = 'failed', reason = p_reason, message = p_message, detail = p_detail, hint = p_hint, finished_at = now(),
         rows_read = (p_counts ->> 'rows_read')::bigint, rejected = (p_counts ->> 'rejected')::bigint,
         duplicates = (p_counts ->> 'duplicates')::bigint, warnings = (p_counts ->> 'warnings')::bigint
     WHERE f.file_id = p_file AND f.run_id = p_run AND f.state = 'taken';

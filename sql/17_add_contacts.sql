@@ -15,7 +15,7 @@ BEGIN
         RAISE EXCEPTION 'append type "%" cannot be used here', add_contacts.append_type
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use append_only or append_and_update; a file import knows the others.';
     END IF;
-    checked := outbound.check_contacts(outbound._shape_of(target.list_id, definition), outbound._account_document(), add_contacts.contacts);
+    checked := outbound.check_contacts(outbound._shape_of(target.list_id, definition), outbound._account_document(), add_contacts.contacts::text)::jsonb;
     PERFORM 1 FROM outbound.list AS l WHERE l.list_id = target.list_id FOR UPDATE;
     PERFORM outbound._free_list_of_dead_loads(target.list_id);
     IF EXISTS (SELECT 1 FROM outbound.load AS l WHERE l.list_id = target.list_id) THEN

@@ -58,7 +58,7 @@ COMMENT ON COLUMN outbound.job_status.action IS 'What it does';
 
 CREATE VIEW outbound.job_activity AS
 SELECT r.job_name AS job, r.run_id, t.try_no, t.started_at, t.ended_at, coalesce(t.result, 'running') AS result, t.reason, t.message,
-       t.worker, r.requested_by, r.requested_at
+       t.detail, t.hint, t.worker, r.requested_by, r.requested_at
 FROM outbound.run_try AS t JOIN outbound.job_run AS r USING (run_id)
 WHERE NOT r.dry_run;
 COMMENT ON VIEW outbound.job_activity IS 'One row for each go of a worker at a run, and for each request that was skipped (list-automation §12.2)';
@@ -70,6 +70,8 @@ COMMENT ON COLUMN outbound.job_activity.ended_at IS 'End time';
 COMMENT ON COLUMN outbound.job_activity.result IS 'success, no_match, partial, failure, skipped, or running';
 COMMENT ON COLUMN outbound.job_activity.reason IS 'Stable code of the reason';
 COMMENT ON COLUMN outbound.job_activity.message IS 'What happened, in words';
+COMMENT ON COLUMN outbound.job_activity.detail IS 'The facts behind a failure';
+COMMENT ON COLUMN outbound.job_activity.hint IS 'What to do about it';
 COMMENT ON COLUMN outbound.job_activity.worker IS 'The worker';
 COMMENT ON COLUMN outbound.job_activity.requested_by IS 'Who asked for the run';
 COMMENT ON COLUMN outbound.job_activity.requested_at IS 'When it was asked for';

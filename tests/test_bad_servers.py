@@ -5,6 +5,7 @@ imports the same file.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,15 +20,17 @@ GOOD = csv(*people("good", 3))
 Start = Callable[..., SftpServer]
 
 
-def fails(site: Site, reason: str, *, code: int = 1, files: bool = False) -> str:
-    """Run the job, which must fail with this reason and leave everything as it was; return the message."""
+def failed(site: Site, reason: str, *, code: int = 1, files: bool = False) -> dict[str, Any]:
+    """Run the job, which must fail with this reason and leave everything as it was; return its report."""
     before = site.files()
     finished = site.run(code=code)
     report = finished.json()
     assert (report["result"], report["reason"]) == ("failure", reason)
     assert site.activity()[-1] == ("failure", reason)
-    message = str(site.activity("message")[-1][0])
-    assert report["message"] == message
+    # What the report says, the activity keeps.
+    told = (report["message"], report["detail"], report["hint"])
+    assert site.activity("message, detail, hint")[-1] == told
+    assert report["message"]
     # People look at stderr, programs at stdout: the code is in both.
     assert f"({reason})" in finished.stderr
     assert site.files() == before
@@ -35,7 +38,12 @@ def fails(site: Site, reason: str, *, code: int = 1, files: bool = False) -> str
         assert site.ledger() == []
     assert site.lists() == {}
     site.nothing_is_left()
-    return message
+    return dict(report)
+
+
+def fails(site: Site, reason: str, *, code: int = 1, files: bool = False) -> str:
+    """Run the job, which must fail with this reason and leave everything as it was; return the message."""
+    return str(failed(site, reason, code=code, files=files)["message"])
 
 
 def succeeds(site: Site) -> None:
@@ -97,8 +105,15 @@ def test_a_refused_connection_may_pass(waiting: Site) -> None:
     change = "SELECT outbound.alter_sftp_server('partner', %s)"
     port = processes.free_port()
     waiting.database.query(change, f"sftp://127.0.0.1:{port}{waiting.server.directory}")
-    message = fails(waiting, "sftp_connect", code=75)
-    assert f"127.0.0.1:{port}" in message
+    report = failed(waiting, "sftp_connect", code=75)
+    assert f"127.0.0.1:{port}" in report["message"]
+    assert "refused" in report["detail"]
+    assert "firewalls" in report["hint"]
+    # People are told as much.
+    shown = waiting.worker.run("run", "job", code=75)
+    assert f"  detail    {report['detail']}" in shown.stdout
+    assert f"  hint      {report['hint']}" in shown.stdout
+    assert report["detail"] in shown.stderr
     waiting.database.query(change, waiting.server.address)
     succeeds(waiting)
 
@@ -122,7 +137,11 @@ def test_a_wrong_host_key_ends_the_run_before_any_credentials_are_sent(waiting: 
     pin = "SELECT outbound.alter_sftp_server('partner', host_key_fingerprint => %s)"
     waiting.database.query(pin, FINGERPRINT)
     logged = len(waiting.server.log.read_text())
-    assert "no credentials were sent" in fails(waiting, "sftp_hostkey")
+    report = failed(waiting, "sftp_hostkey")
+    assert "no credentials were sent" in report["message"]
+    assert f"pinned: {FINGERPRINT}" in report["detail"]
+    assert waiting.server.host_key_fingerprint in report["detail"]
+    assert "ask its owner" in report["hint"]
     log = waiting.server.log.read_text()[logged:]
     assert "Accepted" not in log
     assert "publickey" not in log

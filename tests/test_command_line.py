@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,50 @@ def test_completions_name_every_command(worker: Worker, shell: str) -> None:
 def test_help_names_the_exit_codes(worker: Worker) -> None:
     assert "75 failed for a cause that may pass" in worker.run("--help").stdout
     assert worker.run("--version").stdout.startswith("outbound 0.")
+
+
+# --- signals ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_ended_at_once_and_can_be_run_again(site: Site, which: signal.Signals) -> None:
+    site.job()
+    site.put("contacts.csv", GOOD)
+    with site.worker.start("run", "job", "--json", hold="fetch.middle") as running:
+        running.wait_until_held()
+        running.process.send_signal(which)
+        ended = running.wait()
+    assert ended.code == 75
+    report = only_json(ended.stdout)
+    assert (report["result"], report["reason"]) == ("failure", "interrupted")
+    assert which.name in report["message"]
+    assert site.activity() == [("failure", "interrupted")]
+    assert site.ledger() == [("contacts.csv", "failed", "interrupted")]
+    assert list(site.files()) == ["contacts.csv"]
+    site.nothing_is_left()
+    assert site.run().json()["result"] == "success"
+    assert site.lists() == {"contacts": 3}
+
+
+def test_an_interrupted_import_is_ended_at_once(site: Site, tmp_path: Path) -> None:
+    open_runs = "SELECT count(*) FROM outbound.job_run WHERE state <> 'finished'"
+    file = tmp_path / "local.csv"
+    file.write_bytes(GOOD)
+    given = ("import", str(file), "--list", "Local", "--contact", "E-mail=email:Post", "--json")
+    with site.database.connect() as other:
+        # The import cannot enter its file as long as this transaction lasts.
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE outbound.import_file IN ACCESS EXCLUSIVE MODE")
+        with site.worker.start(*given) as running:
+            processes.wait_until(lambda: site.database.value(open_runs) == 1, "the run to begin")
+            running.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            other.execute("ROLLBACK")
+            ended = running.wait()
+    assert ended.code == 75
+    assert only_json(ended.stdout)["reason"] == "interrupted"
+    assert site.database.value(open_runs) == 0
+    assert "Local" not in site.lists()
 
 
 # --- keys -------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def test_stored_rules_have_every_default(jobs: Database) -> None:
     assert stored["files"]["ignore_duplicates"] is False
     assert stored["encryption"]["required"] is False
     assert stored["format"] == {"type": "csv", "delimiter": ",", "character_set": None}
-    assert jobs.value("SELECT outbound.check_job_rules(rules, 'server') = rules FROM outbound.job")
+    assert jobs.value("SELECT outbound.check_job_rules(rules::text, 'server') = rules FROM outbound.job")
 
 
 def test_job_names_are_unique_and_any_text(jobs: Database) -> None:
@@ -245,7 +245,7 @@ def test_each_result_counts_as_the_specification_says(jobs: Database) -> None:
 
 
 def test_messages_say_what_happened(jobs: Database) -> None:
-    assert Run.of(jobs).finish()["message"] == 'no file whose name contains "contacts" in directory "in"'
+    assert Run.of(jobs).finish()["message"] == 'no new file whose name contains "contacts" in directory "in"'
     Run.of(jobs).import_people([PERSON, person("2")])
     failed = Run.of(jobs)
     failed.call("file_failed", failed.take("contacts 2.csv"), "pgp_decrypt", "not for our key", None)

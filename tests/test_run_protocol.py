@@ -318,6 +318,8 @@ def test_finishing_a_run_fails_what_it_left_and_drops_its_loads(jobs: Database) 
         "result": "failure",
         "reason": "sftp_partial",
         "message": "the connection was lost",
+        "detail": None,
+        "hint": None,
     }
     assert jobs.query("SELECT state, reason FROM outbound.import_file") == [("failed", "sftp_partial")]
     assert loads(jobs) == (0, 0)

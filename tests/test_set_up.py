@@ -31,7 +31,7 @@ def failing(worker: Worker, **variables: str) -> dict[str, str]:
 
 def test_doctor_finds_nothing_wrong_with_a_whole_set_up(site: Site) -> None:
     found = checks(site.worker, code=0)
-    assert {"database", "versions", "ssh key", "pgp key", "libssh2", "spool"} <= set(found)
+    assert {"database", "versions", "ssh key", "pgp key", "libssh2", "spool", "rights"} <= set(found)
     assert WORKER_ROLE in found["database"]["said"]
     assert list(site.worker.spool.glob("worker-*")) == []
 
@@ -55,6 +55,7 @@ def test_doctor_finds_that_the_role_may_not_work(site: Site) -> None:
         connection.execute("CREATE ROLE outbound_test_nobody LOGIN")
     found = failing(site.worker, PGUSER="outbound_test_nobody")
     assert "GRANT outbound_worker" in found["versions"]
+    assert "GRANT outbound_worker" in found["rights"]
 
 
 @pytest.mark.parametrize(("file", "check"), [("ssh_key", "ssh key"), ("pgp_key", "pgp key")])

@@ -21,6 +21,7 @@
 //! ```
 
 mod check;
+mod scanned;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

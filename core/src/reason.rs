@@ -147,6 +147,8 @@ text_enum! {
         Database = "database",
         /// The worker that ran the job died.
         WorkerLost = "worker_lost",
+        /// The worker was told to stop while it ran the job.
+        Interrupted = "interrupted",
         /// A fault of the product itself.
         Internal = "internal",
     }
@@ -186,6 +188,7 @@ impl Reason {
             | Self::Storage
             | Self::Database
             | Self::WorkerLost
+            | Self::Interrupted
             | Self::Internal => Severity::Run,
             Self::FileEmpty
             | Self::NoRows
@@ -261,6 +264,7 @@ mod tests {
         assert_eq!(Reason::HeaderDrift.severity(), Severity::File);
         assert_eq!(Reason::KnownName.severity(), Severity::File);
         assert_eq!(Reason::SftpHostkey.severity(), Severity::Run);
+        assert_eq!(Reason::Interrupted.severity(), Severity::Run);
         assert_eq!(Severity::Warning.as_str(), "warning");
     }
 }

@@ -43,6 +43,23 @@ pub fn own_document<T: serde::de::DeserializeOwned>(what: &str, document: serde_
     })
 }
 
+/// Reads JSON text that came from a person; nothing at all is the JSON null.
+///
+/// Documents of people are passed as text because Postgres' numbers have no limit: pgrx breaks off
+/// while it reads a jsonb whose number is too large for the machine.
+///
+/// # Errors
+/// Raises `invalid_parameter_value`, naming `what`.
+pub fn given_document(what: &str, text: Option<&str>) -> serde_json::Value {
+    serde_json::from_str(text.unwrap_or("null")).unwrap_or_else(|error| {
+        invalid(
+            format!("{what}: {error}"),
+            "",
+            "Give a JSON document whose numbers are below 1e308 and which nests fewer than 128 levels.",
+        )
+    })
+}
+
 #[cfg(any(test, feature = "pg_test"))]
 #[pg_schema]
 mod tests {

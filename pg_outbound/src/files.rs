@@ -1,6 +1,6 @@
 //! File names, server addresses and host keys as SQL functions over the rules of core.
 
-use outbound_core::address::{SftpAddress, parse_fingerprint};
+use outbound_core::address::{AddressError, SftpAddress, parse_fingerprint};
 use outbound_core::file_name::{self, NameOperator};
 use pgrx::JsonB;
 use pgrx::prelude::*;
@@ -43,7 +43,10 @@ pub fn parse_sftp_address(address: &str) -> JsonB {
             "host": parts.host, "port": parts.port, "directory": parts.directory,
         })),
         Err(error) => invalid(
-            format!("\"{address}\" is not an SFTP address: {error}"),
+            match error {
+                AddressError::NotSftp { given } => format!("\"{given}\" is not an SFTP address"),
+                other => format!("\"{address}\" cannot be used: {other}"),
+            },
             "",
             "Write sftp://host/directory, sftp://host:port/directory or sftp:host/directory; the directory may be left out.",
         ),
@@ -64,5 +67,25 @@ pub fn check_host_key_fingerprint(fingerprint: &str) -> String {
             "",
             "Use the form SHA256:… that ssh-keygen -lf prints for the server's public host key.",
         ),
+    }
+}
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    use crate::testing::problem;
+
+    #[pg_test]
+    fn a_wrong_address_is_said_once() {
+        assert!(
+            problem("SELECT outbound.parse_sftp_address('')")
+                .starts_with("22023|\"\" is not an SFTP address||Write sftp://host/directory")
+        );
+        assert!(
+            problem("SELECT outbound.parse_sftp_address('ftp://host')")
+                .starts_with("22023|\"ftp://host\" cannot be used: FTP is not supported")
+        );
     }
 }

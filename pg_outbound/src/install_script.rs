@@ -13,6 +13,7 @@ extension_sql_file!(
     name = "types",
     requires = [
         extension_version,
+        account::check_account,
         codes::derive_codes,
         contacts::check_contacts,
         files::file_name_matches,

@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 
 pgrx::pg_module_magic!();
 
+mod account;
 mod background;
 mod codes;
 mod contacts;

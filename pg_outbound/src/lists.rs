@@ -14,7 +14,7 @@ use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::error::{invalid, own_document};
+use crate::error::{given_document, invalid, own_document};
 
 /// Bytes a list's table name may have, so that `_detail` still fits into an identifier.
 const TABLE_NAME_BYTES: usize = 56;
@@ -55,8 +55,14 @@ pub struct DefinedColumn {
 #[search_path(pg_catalog, pg_temp)]
 pub fn check_display_name(kind: &str, name: Option<&str>) {
     if let Err(error) = identifier::check_display_name(name.unwrap_or_default()) {
+        // As spoken: an inbox, an SFTP server.
+        let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u', 'S']) {
+            "an"
+        } else {
+            "a"
+        };
         invalid(
-            format!("this cannot be the name of a {kind}: {error}"),
+            format!("this cannot be the name of {article} {kind}: {error}"),
             "",
             "Choose a name of 1 to 255 visible characters.",
         );
@@ -82,15 +88,16 @@ pub fn list_table_name(name: &str, taken: Vec<String>) -> String {
     })
 }
 
-/// Checks what people ask for (core's `ShapeSpec`) and completes it to a definition: table columns,
+/// Checks what people ask for (the JSON text of core's `ShapeSpec`) and completes it to a definition: table columns,
 /// inbox numbers and their conversation types.
 ///
 /// # Errors
 /// Raises `invalid_parameter_value` naming the field.
 #[pg_extern(immutable, parallel_safe)]
 #[search_path(pg_catalog, pg_temp)]
-pub fn list_definition(spec: JsonB, inboxes: JsonB) -> JsonB {
-    let spec: ShapeSpec = serde_json::from_value(spec.0).unwrap_or_else(|error| {
+pub fn list_definition(spec: &str, inboxes: JsonB) -> JsonB {
+    let spec = given_document("columns", Some(spec));
+    let spec: ShapeSpec = serde_json::from_value(spec).unwrap_or_else(|error| {
         invalid(
             format!("columns: {error}"),
             "",
@@ -294,6 +301,16 @@ mod tests {
             "22023|this cannot be the name of a job: the name is empty: give it at least one visible character\
              ||Choose a name of 1 to 255 visible characters."
         );
+        for (kind, said) in [
+            ("inbox", "an inbox"),
+            ("SFTP server", "an SFTP server"),
+            ("contact list", "a contact list"),
+        ] {
+            assert!(
+                problem(&format!("SELECT outbound.check_display_name('{kind}', '')"))
+                    .starts_with(&format!("22023|this cannot be the name of {said}: "))
+            );
+        }
     }
 
     #[pg_test]
@@ -306,6 +323,14 @@ mod tests {
             .split('|')
             .nth(2),
             Some("Field: columns[0].contact.inbox")
+        );
+    }
+
+    #[pg_test]
+    fn a_number_that_no_definition_can_have_is_refused_and_nothing_breaks() {
+        assert!(
+            problem(r#"SELECT outbound.create_list('x', '[{"name": 1e400}]')"#)
+                .starts_with("22023|columns: number out of range")
         );
     }
 

@@ -30,7 +30,7 @@ FILE = "people.csv.gpg"
 MOVED = f"done/{FILE}"
 #: In the list before; in the file, half of it known to the list. At the fault point "stage.middle" the
 #: first of several chunks of such a file has been sent to the database.
-KNOWN, ROWS = 1_000, 6_000
+KNOWN, ROWS = 1_000, 5_000
 _TEMPLATE = "undisturbed"
 _WORKERS = """SELECT pid FROM pg_stat_activity
     WHERE application_name = 'outbound' AND datname = current_database()"""

@@ -29,7 +29,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done (also when no file matched), 1 failed, 2 wrong usage, \
-3 some files failed, 4 skipped (job disabled or running), 75 failed for a cause that may pass.";
+3 some files failed, 4 skipped (job disabled or running), 75 failed for a cause that may pass, or interrupted.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]

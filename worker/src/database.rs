@@ -208,7 +208,9 @@ async fn drive<S, T>(
 
 fn log_notice(notice: &tokio_postgres::error::DbError) {
     let hint = notice.hint().unwrap_or_default();
-    if notice.severity() == "WARNING" {
+    // A rollback to be on the safe side may find nothing to roll back.
+    let harmless = *notice.code() == SqlState::NO_ACTIVE_SQL_TRANSACTION;
+    if notice.severity() == "WARNING" && !harmless {
         tracing::warn!(hint, "{}", notice.message());
     } else {
         tracing::debug!(hint, "{}", notice.message());
@@ -228,7 +230,8 @@ fn other_encryption_may_help(error: &tokio_postgres::Error) -> bool {
 
 /// What the database said, as a failure of what was being done ("cannot publish").
 ///
-/// Reason `worker_lost` when the try no longer owns its run: the caller stops quietly. Otherwise
+/// Reason `worker_lost` when the try no longer owns its run: the caller stops quietly;
+/// `list_missing`, `list_exists` or `list_busy` when the list of a load is to blame. Otherwise
 /// `database`, retryable when the connection, the server's state or another transaction is to
 /// blame.
 pub fn failure(doing: &str, error: &tokio_postgres::Error) -> Failure {
@@ -256,12 +259,7 @@ pub fn failure(doing: &str, error: &tokio_postgres::Error) -> Failure {
         };
     };
     let code = said.code().code();
-    let reason = match code {
-        NOT_OWNER => Reason::WorkerLost,
-        LIST_DROPPED => Reason::ListMissing,
-        LIST_MADE => Reason::ListExists,
-        _ => Reason::Database,
-    };
+    let reason = reason_of(code);
     let detail = match said.detail() {
         Some(detail) => format!("{detail} (SQLSTATE {code})"),
         None => format!("SQLSTATE {code}"),
@@ -271,7 +269,18 @@ pub fn failure(doing: &str, error: &tokio_postgres::Error) -> Failure {
         message: format!("{doing}: {}", said.message()),
         detail: Some(detail),
         hint: hint_of(code).or(said.hint()).map(str::to_owned),
-        retryable: reason == Reason::Database && may_pass(code),
+        retryable: may_pass(code),
+    }
+}
+
+/// What an SQLSTATE says about a run or a file.
+fn reason_of(code: &str) -> Reason {
+    match code {
+        NOT_OWNER => Reason::WorkerLost,
+        LIST_DROPPED => Reason::ListMissing,
+        LIST_MADE => Reason::ListExists,
+        _ if code == SqlState::LOCK_NOT_AVAILABLE.code() => Reason::ListBusy,
+        _ => Reason::Database,
     }
 }
 
@@ -310,6 +319,15 @@ mod tests {
         ] {
             assert!(!may_pass(code), "{code}");
         }
+    }
+
+    #[test]
+    fn a_list_that_others_hold_fails_the_file_and_not_the_run() {
+        assert_eq!(reason_of("55P03"), Reason::ListBusy);
+        assert_eq!(reason_of("OB404"), Reason::ListMissing);
+        assert_eq!(reason_of("OB405"), Reason::ListExists);
+        assert_eq!(reason_of("OB409"), Reason::WorkerLost);
+        assert_eq!(reason_of("40P01"), Reason::Database);
     }
 
     #[tokio::test]

@@ -32,3 +32,4 @@ pub mod secrets;
 pub mod settings;
 pub mod sftp;
 pub mod spool;
+pub mod stop;

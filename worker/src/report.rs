@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use outbound_core::reason::Reason;
 use serde::Serialize;
 
 use crate::database::protocol::{FinishedRun, Published, RunStatus};
@@ -54,6 +55,10 @@ pub struct RunReport {
     pub reason: Option<String>,
     /// In words.
     pub message: Option<String>,
+    /// The facts behind the message.
+    pub detail: Option<String>,
+    /// What to do next.
+    pub hint: Option<String>,
     /// Files that were taken, or why they were not; names that do not match are left out.
     pub files: Vec<FileReport>,
     /// Seconds: the whole run, and the stages of all its files. Stages overlap.
@@ -74,6 +79,10 @@ pub struct FileReport {
     pub reason: Option<String>,
     /// In words.
     pub message: Option<String>,
+    /// The facts behind the message.
+    pub detail: Option<String>,
+    /// What to do next.
+    pub hint: Option<String>,
     /// Counts of an imported file.
     #[serde(flatten)]
     pub published: Option<Published>,
@@ -138,12 +147,16 @@ impl FileReport {
 
     /// A file that failed.
     pub(crate) fn failed(name: String, why: &Failure) -> Self {
-        Self::refused(
-            name,
-            "failed",
-            Some(why.reason.code().to_owned()),
-            Some(why.message.clone()),
-        )
+        Self {
+            detail: why.detail.clone(),
+            hint: why.hint.clone(),
+            ..Self::refused(
+                name,
+                "failed",
+                Some(why.reason.code().to_owned()),
+                Some(why.message.clone()),
+            )
+        }
     }
 }
 
@@ -164,6 +177,8 @@ impl RunReport {
             result: finished.result,
             reason: finished.reason,
             message: finished.message,
+            detail: finished.detail,
+            hint: finished.hint,
             files,
             seconds,
             retryable: false,
@@ -180,6 +195,8 @@ impl RunReport {
             result: status.result.clone().unwrap_or_default(),
             reason: status.reason.clone(),
             message: status.message.clone(),
+            detail: None,
+            hint: None,
             files: Vec::new(),
             seconds: Seconds::default(),
             retryable: false,
@@ -191,6 +208,10 @@ impl RunReport {
     pub fn outcome(&self) -> Outcome {
         match self.result.as_str() {
             "success" | "no_match" => Outcome::Done,
+            // Those who stopped it know that it has more to do.
+            "partial" if self.reason.as_deref() == Some(Reason::Interrupted.code()) => {
+                Outcome::Temporary
+            }
             "partial" => Outcome::Partial,
             "skipped" => Outcome::Skipped,
             _ if self.retryable => Outcome::Temporary,
@@ -229,10 +250,22 @@ impl fmt::Display for RunReport {
         if let Some(message) = self.message.as_ref().filter(|_| self.result != "success") {
             write!(f, "\n  message   {message}")?;
         }
+        if let Some(detail) = &self.detail {
+            write!(f, "\n  detail    {detail}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint      {hint}")?;
+        }
         for file in &self.files {
             write!(f, "\n  {:<9} {}", file.decision, file.name)?;
             if let Some(reason) = &file.reason {
                 write!(f, " ({reason})")?;
+            }
+            if let Some(detail) = &file.detail {
+                write!(f, "\n            detail: {detail}")?;
+            }
+            if let Some(hint) = &file.hint {
+                write!(f, "\n            hint: {hint}")?;
             }
             if let Some(p) = &file.published {
                 write!(
@@ -267,5 +300,58 @@ impl fmt::Display for RunReport {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn ended(result: &str, failure: &Failure) -> RunReport {
+        let finished = FinishedRun {
+            result: result.to_owned(),
+            reason: Some(failure.reason.code().to_owned()),
+            message: Some(failure.message.clone()),
+            detail: failure.detail.clone(),
+            hint: failure.hint.clone(),
+        };
+        let files = vec![FileReport::failed("in.csv".to_owned(), failure)];
+        let mut report = RunReport::of_run(7, None, false, finished, files, Seconds::default());
+        report.retryable = failure.retryable;
+        report
+    }
+
+    #[test]
+    fn detail_and_hint_of_run_and_file_are_shown_to_people_and_programs() {
+        let failure = Failure::new(Reason::PgpNoKey, "no key of ours")
+            .with_detail("encrypted for 1234")
+            .with_hint("send them our key");
+        let report = ended("failure", &failure);
+        let text = report.to_string();
+        for line in [
+            "\n  detail    encrypted for 1234",
+            "\n  hint      send them our key",
+            "\n            detail: encrypted for 1234",
+            "\n            hint: send them our key",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+        for place in [&json, &json["files"][0]] {
+            assert_eq!(place["detail"], "encrypted for 1234");
+            assert_eq!(place["hint"], "send them our key");
+        }
+    }
+
+    #[test]
+    fn an_interrupted_run_may_be_tried_again_also_when_some_files_were_loaded() {
+        let interrupted = Failure::new(Reason::Interrupted, "told to stop").retryable();
+        for result in ["failure", "partial"] {
+            assert_eq!(ended(result, &interrupted).outcome(), Outcome::Temporary);
+        }
+        let refused = Failure::new(Reason::HeaderDrift, "other columns");
+        assert_eq!(ended("partial", &refused).outcome(), Outcome::Partial);
     }
 }

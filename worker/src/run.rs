@@ -16,7 +16,6 @@ use std::time::Duration;
 use outbound_core::job::{JobRules, Source};
 use outbound_core::reason::Reason;
 use serde_json::Value;
-use tokio::sync::watch;
 
 use crate::database::conninfo::ConnectOptions;
 use crate::database::protocol::{ClaimedRun, Protocol, RUN_CHANNEL, RunStatus};
@@ -27,6 +26,7 @@ use crate::report::RunReport;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::spool::Spool;
+use crate::stop::Stop;
 
 use self::steps::{Progress, Run};
 
@@ -44,6 +44,13 @@ pub struct Worker {
     databases: Databases,
     secrets: Secrets,
     spool: Spool,
+}
+
+impl Drop for Worker {
+    /// An interrupted transfer may still hold its file, on a thread that ends with the process only.
+    fn drop(&mut self) {
+        self.spool.clear();
+    }
 }
 
 impl Worker {
@@ -116,6 +123,33 @@ impl Worker {
             .await
     }
 
+    /// Asks for a run of a job and takes it, in one transaction: a process that dies in between leaves
+    /// nothing behind. The claim is empty when the run was refused or skipped, or another worker has it.
+    ///
+    /// # Errors
+    /// `database`
+    pub async fn ask_for_run(
+        &self,
+        session: &Session,
+        job: &str,
+    ) -> Result<(i64, Option<ClaimedRun>), Failure> {
+        execute(session.client(), "BEGIN").await?;
+        let run = Protocol::new(session.client())
+            .run_now(job, None, None)
+            .await?;
+        self.claim_and_commit(session, run).await
+    }
+
+    async fn claim_and_commit(
+        &self,
+        session: &Session,
+        run: i64,
+    ) -> Result<(i64, Option<ClaimedRun>), Failure> {
+        let claim = self.claim(session, Some(run)).await?;
+        execute(session.client(), "COMMIT").await?;
+        Ok((run, claim))
+    }
+
     /// Where a run stands.
     ///
     /// # Errors
@@ -132,18 +166,19 @@ impl Worker {
             })
     }
 
-    /// Carries a claimed run of a job out, to its end.
+    /// Carries a claimed run of a job out, to its end; or ends it as interrupted when told to stop.
     ///
     /// # Errors
     /// Only when the run could not be ended: the database is away, or the run has another owner now.
-    pub async fn carry_out(&self, claim: ClaimedRun) -> Result<RunReport, Failure> {
-        self.carry_out_from(claim, &Origin::Server).await
+    pub async fn carry_out(&self, claim: ClaimedRun, stop: &Stop) -> Result<RunReport, Failure> {
+        self.carry_out_from(claim, &Origin::Server, stop).await
     }
 
     async fn carry_out_from(
         &self,
         claim: ClaimedRun,
         origin: &Origin<'_>,
+        stop: &Stop,
     ) -> Result<RunReport, Failure> {
         tracing::info!(
             run = claim.run_id,
@@ -151,10 +186,17 @@ impl Worker {
             "run claimed"
         );
         let (main, beating) = (self.connect().await?, self.connect().await?);
+        // Frozen between the end of a publication and its COMMIT, this process would hold up its successor.
+        execute(
+            main.client(),
+            "SET idle_in_transaction_session_timeout = '2min'",
+        )
+        .await?;
         let run = Run::new(self, &claim, &main, false);
         let report = tokio::select! {
             report = run.to_its_end(origin) => report,
             failure = lease::keep(&beating, &claim) => Err(failure),
+            failure = stop.interrupted() => Err(failure),
         };
         match report {
             Err(failure) if failure.reason != Reason::WorkerLost => {
@@ -168,7 +210,7 @@ impl Worker {
         }
     }
 
-    /// Ends a run whose connection broke, so that nobody has to wait for its lease. What was published
+    /// Ends a run whose work broke off, so that nobody has to wait for its lease. What was published
     /// stays published; the files know.
     async fn end_on_a_new_connection(
         &self,
@@ -187,11 +229,14 @@ impl Worker {
     ///
     /// # Errors
     /// What kept the trial from its end.
-    pub async fn rehearse_job(&self, job: &str) -> Result<RunReport, Failure> {
-        let main = self.connect().await?;
-        execute(main.client(), "BEGIN").await?;
-        let run = Protocol::new(main.client()).dry_run(job).await?;
-        let report = self.rehearse(&main, run, &Origin::Server).await;
+    pub async fn rehearse_job(&self, job: &str, stop: &Stop) -> Result<RunReport, Failure> {
+        let main = stop.unless_told(self.connect()).await?;
+        let trial = async {
+            execute(main.client(), "BEGIN").await?;
+            let run = Protocol::new(main.client()).dry_run(job).await?;
+            self.rehearse(&main, run, &Origin::Server).await
+        };
+        let report = stop.unless_told(trial).await;
         main.abort().await;
         report
     }
@@ -217,6 +262,7 @@ impl Worker {
         file: &Path,
         rules: Value,
         dry_run: bool,
+        stop: &Stop,
     ) -> Result<RunReport, Failure> {
         if !file.is_file() {
             return Err(Failure::new(
@@ -227,48 +273,62 @@ impl Worker {
         }
         JobRules::parse(&rules, Source::Local)
             .map_err(|error| Failure::new(Reason::Rule, error.to_string()).with_hint(error.hint))?;
-        let main = self.connect().await?;
+        let main = stop.unless_told(self.connect()).await?;
         let origin = Origin::Local(file);
         if dry_run {
-            execute(main.client(), "BEGIN").await?;
-            let run = Protocol::new(main.client())
-                .start_import(&rules, None, true)
-                .await?;
-            let report = self.rehearse(&main, run, &origin).await;
+            let trial = async {
+                execute(main.client(), "BEGIN").await?;
+                let run = Protocol::new(main.client())
+                    .start_import(&rules, None, true)
+                    .await?;
+                self.rehearse(&main, run, &origin).await
+            };
+            let report = stop.unless_told(trial).await;
             main.abort().await;
             return report;
         }
-        let run = Protocol::new(main.client())
-            .start_import(&rules, None, false)
-            .await?;
-        match self.claim(&main, Some(run)).await? {
-            Some(claim) => self.carry_out_from(claim, &origin).await,
-            None => Ok(RunReport::of_status(&self.status(&main, run).await?)),
+        // In one transaction: nobody else could take the run of a process that died in between.
+        let entered = async {
+            execute(main.client(), "BEGIN").await?;
+            let run = Protocol::new(main.client())
+                .start_import(&rules, None, false)
+                .await?;
+            self.claim_and_commit(&main, run).await
+        };
+        match stop.unless_told(entered).await? {
+            (_, Some(claim)) => self.carry_out_from(claim, &origin, stop).await,
+            (run, None) => Ok(RunReport::of_status(&self.status(&main, run).await?)),
         }
     }
 
-    /// Takes queued runs on one connection until told to stop.
+    /// Takes queued runs on this connection until told to stop.
     ///
     /// # Errors
     /// `database`, when the connection is lost.
     pub async fn serve_connected(
         &self,
+        mut session: Session,
         poll: Duration,
-        mut stopped: watch::Receiver<bool>,
+        stop: &Stop,
     ) -> Result<(), Failure> {
-        let mut session = self.connect().await?;
         Protocol::new(session.client()).listen(RUN_CHANNEL).await?;
         self.register_keys(&session).await?;
-        while !*stopped.borrow() {
+        while !stop.is_told() {
             match self.claim(&session, None).await? {
-                Some(claim) => match self.carry_out(claim).await {
+                // A run under way is ended first.
+                Some(claim) => match self.carry_out(claim, &Stop::never()).await {
                     Ok(report) => tracing::info!(
                         run = report.run_id,
                         result = report.result,
                         message = report.message.as_deref().unwrap_or_default(),
                         "run ended"
                     ),
-                    Err(failure) => tracing::error!(%failure, "run given up"),
+                    Err(failure) => tracing::error!(
+                        %failure,
+                        detail = failure.detail.as_deref(),
+                        hint = failure.hint.as_deref(),
+                        "run given up"
+                    ),
                 },
                 None => tokio::select! {
                     woken = session.notification() => {
@@ -277,7 +337,7 @@ impl Worker {
                         }
                     }
                     () = tokio::time::sleep(poll) => {}
-                    _ = stopped.wait_for(|stop| *stop) => {}
+                    _ = stop.told() => {}
                 },
             }
         }

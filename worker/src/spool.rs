@@ -79,6 +79,12 @@ impl Spool {
         &self.inner.dir
     }
 
+    /// Removes this worker's part with all files in it, also those that are still held: for the end of
+    /// a process whose transfers may hang.
+    pub fn clear(&self) {
+        self.inner.remove();
+    }
+
     /// Makes an empty file. `name` is ours (letters, digits, `-`, `_`) and not in use.
     pub fn create(&self, name: &str) -> Result<SpoolFile, Failure> {
         let ours = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -102,11 +108,21 @@ impl Spool {
     }
 }
 
+impl Inner {
+    /// What is gone already is as good as removed.
+    fn remove(&self) {
+        match fs::remove_dir_all(&self.dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "cannot remove this worker's spool folder; the next start will");
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.dir) {
-            tracing::warn!(%error, "cannot remove this worker's spool folder; the next start will");
-        }
+        self.remove();
     }
 }
 
@@ -150,8 +166,11 @@ impl Write for SpoolFile {
 
 impl Drop for SpoolFile {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(%error, "cannot remove a spool file");
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "cannot remove a spool file");
+            }
+            _ => {}
         }
     }
 }
@@ -277,6 +296,17 @@ mod tests {
         fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
         let failure = Spool::open(root.path()).unwrap_err();
         assert_eq!(failure.reason, Reason::Storage);
+    }
+
+    #[test]
+    fn a_cleared_spool_is_gone_though_a_file_of_it_is_held() {
+        let root = private_dir();
+        let spool = Spool::open(root.path()).unwrap();
+        let mut file = spool.create("held").unwrap();
+        file.write_all(b"half of it").unwrap();
+        spool.clear();
+        assert!(!file.path().exists());
+        assert!(!spool.dir().exists());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Whether the rules of a job hold together, field by field, and what to say when they do not.
 
+use super::scanned::is_scanned;
 use super::{
     AppendType, ConnectionRules, EncryptionRules, FileRules, FormatRules, JobRules, MaxRejected,
     RuleError, Source,
@@ -74,8 +75,9 @@ impl JobRules {
     pub(super) fn check(&self, source: Source) -> Result<(), RuleError> {
         match source {
             Source::Server => {
-                required(self.connection.as_ref(), "connection")?.check()?;
-                required(self.files.as_ref(), "files")?.check()?;
+                let connection = required(self.connection.as_ref(), "connection")?;
+                connection.check()?;
+                required(self.files.as_ref(), "files")?.check(&connection.directory)?;
             }
             Source::Local => {
                 refused(self.connection.is_some(), "connection")?;
@@ -219,7 +221,9 @@ fn is_secret_name(name: &str) -> bool {
 }
 
 impl FileRules {
-    fn check(&self) -> Result<(), RuleError> {
+    /// `scanned` is the directory that the job looks into.
+    fn check(&self, scanned: &str) -> Result<(), RuleError> {
+        const MOVE_TO: &str = "files.move_after_import_to";
         visible(
             &self.name,
             "files.name",
@@ -228,9 +232,19 @@ impl FileRules {
         if let Some(directory) = &self.move_after_import_to {
             visible(
                 directory,
-                "files.move_after_import_to",
+                MOVE_TO,
                 "the directory to move files to, or null",
             )?;
+            if is_scanned(directory, scanned) {
+                return Err(error(
+                    MOVE_TO,
+                    format!(
+                        "\"{directory}\" is the directory that the job looks into, so an imported \
+                         file would be found again by the next run"
+                    ),
+                    "Name another directory on the server, for example \"imported\".",
+                ));
+            }
         }
         if self.settle_seconds > MAX_SETTLE_SECONDS {
             return Err(error(

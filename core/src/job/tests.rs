@@ -236,6 +236,11 @@ fn contradictions_are_named_with_their_path() {
             "files.move_after_import_to",
         ),
         (
+            "/files/move_after_import_to",
+            json!("../in"),
+            "files.move_after_import_to",
+        ),
+        (
             "/files/settle_seconds",
             json!(86_401),
             "files.settle_seconds",

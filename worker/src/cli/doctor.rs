@@ -1,6 +1,8 @@
 //! `outbound doctor`: looks at everything a worker needs and says what is wrong and what to do, without
 //! changing anything.
 
+use std::cmp::Ordering;
+
 use serde_json::json;
 
 use super::print;
@@ -102,15 +104,18 @@ async fn database_checks(settings: &Settings) -> Vec<Check> {
                 Reason::Database,
                 format!("the extension is {version} and the worker is {worker_version}"),
             )
-            .with_hint(if *version < *worker_version {
-                "upgrade the extension: make install, then ALTER EXTENSION pg_outbound UPDATE"
-            } else {
-                "upgrade the worker"
+            .with_hint(match numbers(&version).cmp(&numbers(worker_version)) {
+                Ordering::Less => {
+                    "upgrade the extension: make install, then ALTER EXTENSION pg_outbound UPDATE"
+                }
+                Ordering::Greater => "upgrade the worker",
+                Ordering::Equal => "bring worker and extension to the same version",
             })),
             Err(failure) => Err(failure
                 .with_hint("CREATE EXTENSION pg_outbound, and GRANT outbound_worker to this role")),
         },
     });
+    checks.push(rights_check(&session).await);
     let locks = session
         .client()
         .query_one(
@@ -132,6 +137,44 @@ async fn database_checks(settings: &Settings) -> Vec<Check> {
         },
     });
     checks
+}
+
+/// Whether our role may take runs.
+async fn rights_check(session: &Session) -> Check {
+    let asked = session
+        .client()
+        .query_one(
+            "SELECT has_function_privilege('outbound.claim_run(text,bigint,interval,timestamptz)', 'EXECUTE'), current_user::text, \
+             format('GRANT outbound_worker TO %I', current_user)",
+            &[],
+        )
+        .await
+        .and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
+    let result: Result<(bool, String, String), _> = asked;
+    Check {
+        name: "rights",
+        result: match result {
+            Ok((true, role, _)) => Ok(format!("{role} may take runs")),
+            Ok((false, role, grant)) => Err(Failure::new(
+                Reason::Database,
+                format!("role {role} may not take runs"),
+            )
+            .with_hint(grant)),
+            Err(error) => Err(crate::database::failure(
+                "cannot ask whether this role may take runs",
+                &error,
+            )
+            .with_hint("CREATE EXTENSION pg_outbound, and GRANT outbound_worker to this role")),
+        },
+    }
+}
+
+/// The numbers of a version, in order: 0.10.1 comes after 0.9.2.
+fn numbers(version: &str) -> Vec<u64> {
+    version
+        .split(|sign: char| !sign.is_ascii_digit())
+        .filter_map(|part| part.parse().ok())
+        .collect()
 }
 
 /// Which server answered, and as whom we are known there.
@@ -167,4 +210,16 @@ fn spool(settings: &Settings) -> Result<String, Failure> {
         "{}, private and writable",
         settings.spool.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert!(numbers("0.10.0") > numbers("0.9.2"));
+        assert!(numbers("1.0.0") > numbers("0.99.99"));
+        assert_eq!(numbers("0.1.0"), numbers("0.1.0"));
+    }
 }

@@ -10,6 +10,7 @@ use crate::error::Failure;
 use crate::report::Outcome;
 use crate::run::Worker;
 use crate::settings::Settings;
+use crate::stop::Stop;
 use outbound_core::job::AppendType;
 use outbound_core::reason::Reason;
 
@@ -24,16 +25,16 @@ pub struct ImportArgs {
     /// new_list_only, append_only, append_and_update or flush_and_append.
     #[arg(long, default_value = "new_list_only")]
     pub append: AppendType,
-    /// Contact column of a new list: COLUMN=TYPE:INBOX, where TYPE is phone, email, messenger_id or username.
+    /// Contact column of a NEW list: COLUMN=TYPE:INBOX, where TYPE is phone, email, messenger_id or username; an existing list keeps its own columns.
     #[arg(long, value_name = "COLUMN=TYPE:INBOX")]
     pub contact: Vec<String>,
-    /// Type of another column of a new list: COLUMN=TYPE, where TYPE is text, integer, numeric, boolean, date or timestamptz.
+    /// Type of another column of a NEW list: COLUMN=TYPE, where TYPE is text, integer, numeric, boolean, date or timestamptz; an existing list keeps its own columns.
     #[arg(long, value_name = "COLUMN=TYPE")]
     pub column: Vec<String>,
-    /// Column whose value identifies the contact; without it, contacts are numbered.
+    /// Column of a NEW list whose value identifies the contact; without it, contacts are numbered. An existing list keeps its own identifier.
     #[arg(long)]
     pub identifier: Option<String>,
-    /// Column that holds the contact's name.
+    /// Column of a NEW list that holds the contact's name; an existing list keeps its own.
     #[arg(long)]
     pub contact_name: Option<String>,
     /// Close a contact only when all its conversation types succeeded.
@@ -65,8 +66,9 @@ pub struct ImportArgs {
 /// What kept the import from starting; a file that failed is a report, not an error.
 pub async fn import(settings: &Settings, args: ImportArgs) -> Result<Outcome, Failure> {
     let worker = Worker::open(settings)?;
+    let stop = Stop::listen()?;
     let report = worker
-        .import_local(&args.file, rules(&args)?, args.dry_run)
+        .import_local(&args.file, rules(&args)?, args.dry_run, &stop)
         .await?;
     Ok(present(&report, settings.json))
 }

@@ -23,9 +23,9 @@ pub struct KeysArgs {
 pub enum KeysAction {
     /// Make the SSH key pair (RSA 4096) and the OpenPGP certificate; what exists is left alone.
     Init {
-        /// Name in the certificate's user id; default: the account's, or "outbound".
-        #[arg(long)]
-        account: Option<String>,
+        /// Name in the certificate's user id.
+        #[arg(long, default_value = "outbound")]
+        account: String,
     },
     /// Print a public key: ssh for SFTP servers, pgp for those who encrypt files for us.
     Show {
@@ -62,7 +62,7 @@ pub async fn keys(settings: &Settings, args: KeysArgs) -> Result<Outcome, Failur
             });
         }
         KeysAction::Init { account } => {
-            key_store::init(&secrets, account.as_deref().unwrap_or("outbound"))?;
+            key_store::init(&secrets, &account)?;
             let (ssh, pgp) = (
                 key_store::ssh_public(&secrets)?,
                 key_store::pgp_public(&secrets)?,

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use super::present;
-use crate::database::protocol::Protocol;
+use crate::database::Session;
 use crate::error::Failure;
 use crate::report::Outcome;
 use crate::report::RunReport;
 use crate::run::Worker;
 use crate::settings::Settings;
+use crate::stop::Stop;
 
 /// How often the state of a run that another worker took is looked up.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -30,26 +31,34 @@ pub struct RunArgs {
 /// What kept the run from being asked for; a run that failed is a report, not an error.
 pub async fn run(settings: &Settings, args: RunArgs) -> Result<Outcome, Failure> {
     let worker = Worker::open(settings)?;
-    if args.dry_run {
-        return Ok(present(
-            &worker.rehearse_job(&args.job).await?,
-            settings.json,
-        ));
-    }
-    let session = worker.connect().await?;
-    worker.register_keys(&session).await?;
-    let protocol = Protocol::new(session.client());
-    let run = protocol.run_now(&args.job, None, None).await?;
-    let report = match worker.claim(&session, Some(run)).await? {
-        Some(claim) => worker.carry_out(claim).await?,
-        None => loop {
-            // Refused when claimed (its rules no longer hold), skipped, or taken by a daemon.
-            let status = worker.status(&session, run).await?;
-            if status.state == "finished" {
-                break RunReport::of_status(&status);
+    let stop = Stop::listen()?;
+    let report = if args.dry_run {
+        worker.rehearse_job(&args.job, &stop).await?
+    } else {
+        let session = stop.unless_told(worker.connect()).await?;
+        let asked = async {
+            worker.register_keys(&session).await?;
+            worker.ask_for_run(&session, &args.job).await
+        };
+        match stop.unless_told(asked).await? {
+            (_, Some(claim)) => worker.carry_out(claim, &stop).await?,
+            (run, None) => {
+                stop.unless_told(end_elsewhere(&worker, &session, run))
+                    .await?
             }
-            tokio::time::sleep(LOOK_EVERY).await;
-        },
+        }
     };
     Ok(present(&report, settings.json))
+}
+
+/// Waits for the end of a run that was refused when claimed (its rules no longer hold), skipped, or
+/// taken by a daemon.
+async fn end_elsewhere(worker: &Worker, session: &Session, run: i64) -> Result<RunReport, Failure> {
+    loop {
+        let status = worker.status(session, run).await?;
+        if status.state == "finished" {
+            return Ok(RunReport::of_status(&status));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }

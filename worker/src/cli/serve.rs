@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use crate::error::Failure;
 use crate::report::Outcome;
 use crate::run::Worker;
 use crate::settings::Settings;
+use crate::stop::Stop;
+
+/// Pause after the database was lost, doubled as long as it stays away.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Longest pause after the database was lost.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -27,31 +29,25 @@ pub struct ServeArgs {
 /// Only what is wrong with the set-up; a database that is away is waited for.
 pub async fn serve(settings: &Settings, args: ServeArgs) -> Result<Outcome, Failure> {
     let worker = Worker::open(settings)?;
-    let listen = |kind| {
-        signal(kind)
-            .map_err(|error| Failure::internal(format!("cannot listen for signals: {error}")))
-    };
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        tracing::info!("told to stop: the run under way is ended first");
-        stop.send_replace(true);
-    });
+    let stop = Stop::listen()?;
     tracing::info!(worker = worker.name(), "serving");
-    let mut pause = Duration::from_secs(1);
-    while !*stopped.borrow() {
-        let served = worker
-            .serve_connected(Duration::from_secs(args.poll), stopped.clone())
-            .await;
+    let mut pause = SHORTEST_PAUSE;
+    while !stop.is_told() {
+        let served = match worker.connect().await {
+            Ok(session) => {
+                pause = SHORTEST_PAUSE;
+                worker
+                    .serve_connected(session, Duration::from_secs(args.poll), &stop)
+                    .await
+            }
+            Err(failure) => Err(failure),
+        };
         let Err(failure) = served else { break };
         if !failure.retryable {
             return Err(failure);
         }
         tracing::warn!(%failure, pause = pause.as_secs(), "the database is away; trying again");
-        let mut wake = stopped.clone();
-        tokio::select! { () = tokio::time::sleep(pause) => {}, _ = wake.wait_for(|stop| *stop) => {} }
+        tokio::select! { () = tokio::time::sleep(pause) => {}, _ = stop.told() => {} }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
     Ok(Outcome::Done)

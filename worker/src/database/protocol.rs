@@ -206,6 +206,12 @@ pub struct FinishedRun {
     pub reason: Option<String>,
     /// In words.
     pub message: Option<String>,
+    /// The facts behind the message.
+    #[serde(default)]
+    pub detail: Option<String>,
+    /// What to do next.
+    #[serde(default)]
+    pub hint: Option<String>,
 }
 
 /// State of a run.

@@ -91,7 +91,13 @@ impl<'a> Run<'a> {
         let outcome = self.steps(origin).await;
         let failure = outcome.clone().err();
         if let Some(failure) = &failure {
-            tracing::warn!(run = self.claim.run_id, %failure, "run failed");
+            tracing::warn!(
+                run = self.claim.run_id,
+                %failure,
+                detail = failure.detail.as_deref(),
+                hint = failure.hint.as_deref(),
+                "run failed"
+            );
             if failure.reason == Reason::WorkerLost || failure.reason == Reason::Database {
                 return Err(failure.clone());
             }
@@ -300,7 +306,13 @@ impl<'a> Run<'a> {
             )
             .await?;
         self.commit().await?;
-        tracing::warn!(file = report.name, %failure, "file failed");
+        tracing::warn!(
+            file = report.name,
+            %failure,
+            detail = failure.detail.as_deref(),
+            hint = failure.hint.as_deref(),
+            "file failed"
+        );
         self.add_file(report);
         if of_the_run { Err(failure) } else { Ok(()) }
     }

@@ -221,11 +221,14 @@ impl<'a> Protocol<'a> {
             .transpose()
             .map_err(not_json)?;
         let (reason, message) = (failure.reason.code(), failure.message.as_str());
-        let sql = "SELECT outbound.file_failed($1, $2, $3, $4, $5, $6)::text";
+        let (detail, hint) = (failure.detail.as_deref(), failure.hint.as_deref());
+        let sql = "SELECT outbound.file_failed($1, $2, $3, $4, $5, $6, $7, $8)::text";
         let doing = "cannot enter the failure of the file";
         self.nothing(
             sql,
-            &[&run, &try_no, &file, &reason, &message, &counts],
+            &[
+                &run, &try_no, &file, &reason, &message, &counts, &detail, &hint,
+            ],
             doing,
         )
         .await
@@ -240,11 +243,13 @@ impl<'a> Protocol<'a> {
     ) -> Result<FinishedRun, Failure> {
         let reason = failure.map(|failure| failure.reason.code());
         let message = failure.map(|failure| failure.message.as_str());
-        let sql = "SELECT outbound.finish_run($1, $2, $3, $4)";
+        let detail = failure.and_then(|failure| failure.detail.as_deref());
+        let hint = failure.and_then(|failure| failure.hint.as_deref());
+        let sql = "SELECT outbound.finish_run($1, $2, $3, $4, $5, $6)";
         document(
             self.one(
                 sql,
-                &[&run, &try_no, &reason, &message],
+                &[&run, &try_no, &reason, &message, &detail, &hint],
                 "cannot finish the run",
             )
             .await?,
