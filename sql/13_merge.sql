@@ -63,119 +63,161 @@ END
 $$;
 COMMENT ON FUNCTION outbound._replace_contact_data IS 'Overwrites the user columns of the contacts that are staged and differ; returns how many did';
 
-CREATE FUNCTION outbound._replace_records(p_load outbound.load, p_table text) RETURNS bigint[]
+CREATE FUNCTION outbound._replace_records(p_load outbound.load, p_table text, lookups boolean) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     detail text := p_table || '_detail';
     staged text := 'sys_load_' || p_load.load_id;
+    found text := 'sys_load_' || p_load.load_id || '_found';
+    present text := 'sys_load_' || p_load.load_id || '_present';
     removed_result bigint := (SELECT r.result_id FROM outbound.attempt_result AS r WHERE r.name = 'removed');
     added bigint;
     revived bigint;
     deleted bigint;
     retired bigint;
 BEGIN
-    -- A unit is the same when kind, normal form and inbox are; its attempts and callbacks are kept (list-automation §3.4 A-5).
+    -- The records that the staged contacts have now, each with what the file says of it: looked at once, so
+    -- that nothing below has to search the list again. A unit is the same when kind, normal form and inbox
+    -- are; its attempts and callbacks are kept (list-automation §3.4 A-5).
     EXECUTE format($sql$
-        DELETE FROM outbound_list.%1$I AS d
-        USING outbound_list.%2$I AS s
-        WHERE d.sys_contact_id = s.sys_id AND d.sys_attempts = 0 AND d.sys_status NOT IN ('I', 'Q')
-          AND (d.sys_status <> 'U' OR d.sys_last_attempt_dialer_attempt_result_id = ANY (%4$L::bigint[]))
-          AND NOT EXISTS (SELECT 1 FROM outbound_list.%3$I AS n
-                          WHERE n.sys_contact_id = d.sys_contact_id AND n.sys_channel_user = d.sys_channel_user
-                            AND n.sys_channel_user_type = d.sys_channel_user_type AND n.sys_inbox_id IS NOT DISTINCT FROM d.sys_inbox_id)
-        $sql$, detail, staged, staged || '_detail',
+        CREATE UNLOGGED TABLE outbound_list.%3$I AS
+        SELECT d.sys_id, d.sys_contact_id, d.sys_channel_user, d.sys_channel_user_type, d.sys_inbox_id, d.sys_status, d.sys_attempts,
+               d.sys_last_attempt_dialer_attempt_result_id AS result_id
+        FROM outbound_list.%2$I AS s
+        JOIN outbound_list.%1$I AS d ON d.sys_contact_id = s.sys_id
+        $sql$, detail, staged || '_known', found);
+    PERFORM outbound._prefer_lookups(false);
+    EXECUTE format($sql$
+        CREATE UNLOGGED TABLE outbound_list.%3$I AS
+        SELECT d.sys_id, d.sys_contact_id, n.sys_id AS staged_id, n.sys_status AS staged_status, d.sys_status, d.sys_attempts, d.result_id
+        FROM outbound_list.%1$I AS d
+        LEFT JOIN outbound_list.%2$I AS n
+            ON n.sys_contact_id = d.sys_contact_id AND n.sys_channel_user = d.sys_channel_user
+           AND n.sys_channel_user_type = d.sys_channel_user_type AND n.sys_inbox_id IS NOT DISTINCT FROM d.sys_inbox_id
+        $sql$, found, staged || '_detail', present);
+    EXECUTE format('DROP TABLE outbound_list.%I', found);
+    EXECUTE format('ANALYZE outbound_list.%I', present);
+    PERFORM outbound._prefer_lookups(lookups);
+    EXECUTE format($sql$
+        DELETE FROM outbound_list.%1$I AS d USING outbound_list.%2$I AS p
+        WHERE d.sys_id = p.sys_id AND p.staged_id IS NULL AND p.sys_attempts = 0 AND p.sys_status NOT IN ('I', 'Q')
+          AND (p.sys_status <> 'U' OR p.result_id = ANY (%3$L::bigint[]))
+        $sql$, detail, present,
         (SELECT array_agg(r.result_id) FROM outbound.attempt_result AS r WHERE r.category IN ('invalid', 'removed')));
     GET DIAGNOSTICS deleted = ROW_COUNT;
     -- A record with attempts is not deleted: the counts of its contact rest on it. It is closed instead. Nor is
     -- one that was shut out (do-not-contact, by an operator): it would come back callable with a later file.
     EXECUTE format($sql$
         UPDATE outbound_list.%1$I AS d SET sys_status = 'U', sys_scheduled_at = NULL, sys_updated_at = now(),
-            sys_last_attempt_dialer_attempt_result_id = %4$s
-        FROM outbound_list.%2$I AS s
-        WHERE d.sys_contact_id = s.sys_id AND d.sys_status IN ('C', 'O', 'S')
-          AND NOT EXISTS (SELECT 1 FROM outbound_list.%3$I AS n
-                          WHERE n.sys_contact_id = d.sys_contact_id AND n.sys_channel_user = d.sys_channel_user
-                            AND n.sys_channel_user_type = d.sys_channel_user_type AND n.sys_inbox_id IS NOT DISTINCT FROM d.sys_inbox_id)
-        $sql$, detail, staged, staged || '_detail', removed_result);
+            sys_last_attempt_dialer_attempt_result_id = %3$s
+        FROM outbound_list.%2$I AS p
+        WHERE d.sys_id = p.sys_id AND p.staged_id IS NULL AND p.sys_attempts > 0 AND p.sys_status IN ('C', 'O', 'S')
+        $sql$, detail, present, removed_result);
     GET DIAGNOSTICS retired = ROW_COUNT;
     EXECUTE format($sql$
         UPDATE outbound_list.%1$I AS d SET sys_status = 'C', sys_updated_at = now(), sys_last_attempt_dialer_attempt_result_id = NULL
-        FROM outbound_list.%2$I AS n
-        WHERE n.sys_contact_id = d.sys_contact_id AND n.sys_channel_user = d.sys_channel_user
-          AND n.sys_channel_user_type = d.sys_channel_user_type AND n.sys_inbox_id IS NOT DISTINCT FROM d.sys_inbox_id
-          AND d.sys_status = 'U' AND d.sys_last_attempt_dialer_attempt_result_id = %3$s AND n.sys_status = 'C'
-        $sql$, detail, staged || '_detail', removed_result);
+        FROM outbound_list.%2$I AS p
+        WHERE d.sys_id = p.sys_id AND p.staged_status = 'C' AND p.sys_status = 'U' AND p.result_id = %3$s
+        $sql$, detail, present, removed_result);
     GET DIAGNOSTICS revived = ROW_COUNT;
+    PERFORM outbound._prefer_lookups(false);
     EXECUTE format($sql$
         INSERT INTO outbound_list.%1$I (list_id, sys_contact_id, sys_channel_user, sys_channel_user_type, sys_cl_source_column,
             sys_conversation_type, sys_inbox_id, sys_status, sys_last_attempt_dialer_attempt_result_id)
         SELECT n.list_id, n.sys_contact_id, n.sys_channel_user, n.sys_channel_user_type, n.sys_cl_source_column,
             n.sys_conversation_type, n.sys_inbox_id, n.sys_status, n.sys_last_attempt_dialer_attempt_result_id
         FROM outbound_list.%3$I AS n
-        JOIN outbound_list.%2$I AS t ON t.sys_id = n.sys_contact_id
-        WHERE NOT EXISTS (SELECT 1 FROM outbound_list.%1$I AS d
-                          WHERE d.sys_contact_id = n.sys_contact_id AND d.sys_channel_user = n.sys_channel_user
-                            AND d.sys_channel_user_type = n.sys_channel_user_type AND d.sys_inbox_id IS NOT DISTINCT FROM n.sys_inbox_id)
+        JOIN outbound_list.%2$I AS k ON k.sys_id = n.sys_contact_id
+        WHERE NOT EXISTS (SELECT 1 FROM outbound_list.%4$I AS p WHERE p.staged_id = n.sys_id)
         ORDER BY n.sys_id
-        $sql$, detail, p_table, staged || '_detail');
+        $sql$, detail, staged || '_known', staged || '_detail', present);
     GET DIAGNOSTICS added = ROW_COUNT;
+    EXECUTE format('DROP TABLE outbound_list.%I', present);
     RETURN ARRAY[added + revived, deleted + retired];
 END
 $$;
 COMMENT ON FUNCTION outbound._replace_records IS 'Makes the records of the staged contacts the staged ones, keeping those that are the same; returns records added and removed';
 
-CREATE FUNCTION outbound._rederive_codes(p_load outbound.load, p_table text) RETURNS bigint
+CREATE FUNCTION outbound._rederive_codes(p_load outbound.load, p_table text, lookups boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     changed bigint;
 BEGIN
     -- A code A stands for a limit that was met; a load changes no limit and no count, so it is still met.
+    -- Contacts whose records are alike have the same codes: the rule is asked once for each kind.
+    PERFORM outbound._prefer_lookups(lookups);
     EXECUTE format($sql$
-        WITH facts AS (
-            SELECT t.sys_id, array_agg(d.sys_status::text) AS codes, array_agg(d.sys_conversation_type::text) AS types,
-                   array_agg(coalesce(d.sys_last_attempt_dialer_attempt_result_id = ANY (%4$L), false)) AS successes
-            FROM outbound_list.%3$I AS s
-            JOIN outbound_list.%1$I AS t ON t.sys_id = s.sys_id
-            LEFT JOIN outbound_list.%2$I AS d ON d.sys_contact_id = t.sys_id
-            GROUP BY t.sys_id
+        WITH contacts AS MATERIALIZED (
+            SELECT t.sys_id, ARRAY[t.sys_status::text, t.sys_status_call::text, t.sys_status_email::text, t.sys_status_social_media::text] AS before,
+                   (SELECT array_agg(DISTINCT ROW(d.sys_status::text, d.sys_conversation_type::text,
+                        coalesce(d.sys_last_attempt_dialer_attempt_result_id = ANY (%4$L), false))::text)
+                    FROM outbound_list.%2$I AS d WHERE d.sys_contact_id = t.sys_id) AS records
+            FROM outbound_list.%3$I AS k
+            JOIN outbound_list.%1$I AS t ON t.sys_id = k.sys_id
+        ), kinds AS MATERIALIZED (
+            SELECT k.before, k.records,
+                   outbound.derive_codes(
+                       array_agg(split_part(btrim(r.record, '()'), ',', 1)),
+                       array_agg(nullif(split_part(btrim(r.record, '()'), ',', 2), '')),
+                       array_agg(split_part(btrim(r.record, '()'), ',', 3) = 't'),
+                       k.before, %5$L) AS codes
+            FROM (SELECT DISTINCT c.before, c.records FROM contacts AS c) AS k
+            LEFT JOIN LATERAL unnest(k.records) AS r (record) ON true
+            GROUP BY k.before, k.records
         )
         UPDATE outbound_list.%1$I AS t SET
-            sys_status = (c.codes)[1]::"char", sys_status_call = (c.codes)[2]::"char",
-            sys_status_email = (c.codes)[3]::"char", sys_status_social_media = (c.codes)[4]::"char",
+            sys_status = (k.codes)[1]::"char", sys_status_call = (k.codes)[2]::"char",
+            sys_status_email = (k.codes)[3]::"char", sys_status_social_media = (k.codes)[4]::"char",
             sys_updated_at = now()
-        FROM facts AS f
-        CROSS JOIN LATERAL (
-            SELECT outbound.derive_codes(f.codes, f.types, f.successes,
-                       ARRAY[o.sys_status::text, o.sys_status_call::text, o.sys_status_email::text, o.sys_status_social_media::text], %5$L) AS codes,
-                   ARRAY[o.sys_status::text, o.sys_status_call::text, o.sys_status_email::text, o.sys_status_social_media::text] AS before
-            FROM outbound_list.%1$I AS o WHERE o.sys_id = f.sys_id) AS c
-        WHERE t.sys_id = f.sys_id AND c.codes IS DISTINCT FROM c.before
-        $sql$, p_table, p_table || '_detail', 'sys_load_' || p_load.load_id,
+        FROM contacts AS c JOIN kinds AS k ON k.before = c.before AND k.records IS NOT DISTINCT FROM c.records
+        WHERE t.sys_id = c.sys_id AND k.codes <> k.before
+        $sql$, p_table, p_table || '_detail', 'sys_load_' || p_load.load_id || '_known',
         (SELECT array_agg(r.result_id) FROM outbound.attempt_result AS r WHERE r.category = 'success'),
         (p_load.definition ->> 'close_if_all')::boolean);
     GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM outbound._prefer_lookups(false);
     RETURN changed;
 END
 $$;
 COMMENT ON FUNCTION outbound._rederive_codes IS 'Recomputes the stored codes of the staged contacts from their records (contact-lists §5.4); returns how many changed';
 
-CREATE FUNCTION outbound._lock_staged_contacts(p_load outbound.load, p_table text) RETURNS bigint
+CREATE FUNCTION outbound._lock_known_contacts(p_load outbound.load, p_table text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     locked bigint;
 BEGIN
     EXECUTE format($sql$
-        SELECT count(*) FROM (
-            SELECT 1 FROM outbound_list.%1$I AS t JOIN outbound_list.%2$I AS s USING (sys_id)
-            ORDER BY t.sys_id FOR NO KEY UPDATE OF t) AS locked
-        $sql$, p_table, 'sys_load_' || p_load.load_id) INTO locked;
+        CREATE UNLOGGED TABLE outbound_list.%3$I AS
+        SELECT l.sys_id FROM (
+            SELECT t.sys_id FROM outbound_list.%1$I AS t JOIN outbound_list.%2$I AS s USING (sys_id)
+            ORDER BY t.sys_id FOR NO KEY UPDATE OF t) AS l
+        $sql$, p_table, 'sys_load_' || p_load.load_id, 'sys_load_' || p_load.load_id || '_known');
+    GET DIAGNOSTICS locked = ROW_COUNT;
+    EXECUTE format('ANALYZE outbound_list.%I', 'sys_load_' || p_load.load_id || '_known');
     RETURN locked;
 END
 $$;
-COMMENT ON FUNCTION outbound._lock_staged_contacts IS 'Locks the contacts that are about to be replaced, in one order, so that no dialer works on them meanwhile; returns how many there are';
+COMMENT ON FUNCTION outbound._lock_known_contacts IS 'Locks the contacts that are about to be replaced, in one order, so that no dialer works on them meanwhile, and notes which they are; returns how many';
+
+CREATE FUNCTION outbound._prefer_lookups(wanted boolean) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT set_config('enable_hashjoin', CASE WHEN wanted THEN 'off' ELSE 'on' END, true),
+           set_config('enable_mergejoin', CASE WHEN wanted THEN 'off' ELSE 'on' END, true)
+$$;
+COMMENT ON FUNCTION outbound._prefer_lookups IS 'For this transaction: join by looking rows up in an index, as is right where few rows meet a large list and nobody has statistics of it yet';
+
+CREATE FUNCTION outbound._few_against_list(p_load outbound.load, p_table text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT s.reltuples * 4 < pg_relation_size(t.oid) / 250
+    FROM pg_catalog.pg_class AS t, pg_catalog.pg_class AS s
+    WHERE t.oid = format('outbound_list.%I', p_table)::regclass AND s.oid = format('outbound_list.%I', 'sys_load_' || p_load.load_id)::regclass
+$$;
+COMMENT ON FUNCTION outbound._few_against_list IS 'Whether the staged contacts are fewer than about a quarter of the list''s (by its size: a list just loaded has no statistics)';
 
 CREATE FUNCTION outbound._merge_load(p_load outbound.load, p_list outbound.list) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -184,15 +226,22 @@ DECLARE
     replaced bigint := 0;
     changed bigint := 0;
     record_counts bigint[] := ARRAY[0, 0];
+    lookups boolean;
     new_counts bigint[];
 BEGIN
+    -- The staged rows are few against the list: they are looked up by its keys, whatever its size.
+    PERFORM set_config('random_page_cost', '1.1', true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true);
     IF p_load.mode = 'update' AND p_load.definition ->> 'identifier' IS NOT NULL THEN
-        replaced := outbound._lock_staged_contacts(p_load, p_list.table_name);
+        lookups := outbound._few_against_list(p_load, p_list.table_name);
+        PERFORM outbound._prefer_lookups(lookups);
+        replaced := outbound._lock_known_contacts(p_load, p_list.table_name);
         IF replaced > 0 THEN
             changed := outbound._replace_contact_data(p_load, p_list.table_name);
-            record_counts := outbound._replace_records(p_load, p_list.table_name);
-            PERFORM outbound._rederive_codes(p_load, p_list.table_name);
+            record_counts := outbound._replace_records(p_load, p_list.table_name, lookups);
+            PERFORM outbound._rederive_codes(p_load, p_list.table_name, lookups);
         END IF;
+        PERFORM outbound._prefer_lookups(false);
+        EXECUTE format('DROP TABLE outbound_list.%I', 'sys_load_' || p_load.load_id || '_known');
     END IF;
     new_counts := outbound._merge_new_contacts(p_load, p_list.table_name, p_list.last_contact_number);
     RETURN jsonb_build_object('added', new_counts[1], 'updated', replaced, 'unchanged', replaced - changed,

@@ -5,6 +5,7 @@
 //! a worker still sends, and another one goes on. A dry run does everything on one connection in one
 //! transaction and rolls it back.
 
+mod dispose;
 mod files;
 mod lease;
 mod remote;

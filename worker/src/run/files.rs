@@ -1,4 +1,4 @@
-//! One file of a run: fetched into the spool, loaded, published, disposed of. Each step may be repeated
+//! One file of a run: fetched into the spool, loaded, published. Each step may be repeated
 //! after a crash: what the ledger says decides where to go on.
 
 use std::collections::BTreeMap;
@@ -7,22 +7,19 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use chrono::Utc;
 use openssl::sha::Sha256;
-use outbound_core::file_name;
 use outbound_core::header::check_names;
-use outbound_core::job::{Disposal, JobRules};
+use outbound_core::job::JobRules;
 use outbound_core::reason::Reason;
 
-use super::lease;
 use super::steps::{Run, Site};
-use crate::database::protocol::{Disposed, FetchDecision, LoadDecision, OpenedLoad, Published};
+use crate::database::protocol::{FetchDecision, LoadDecision, OpenedLoad, Published};
 use crate::error::Failure;
 use crate::fault;
 use crate::load::{ByteSource, Input, LoadCounts, LoadPlan, Loaded, Reading, RejectedRows, Target};
 use crate::openpgp::{self, DecryptionKeys, Verified};
 use crate::report::FileReport;
-use crate::sftp::{RemoteEntry, Removal};
+use crate::sftp::RemoteEntry;
 use crate::spool::SpoolFile;
 
 /// Bytes read from a local file at a time.
@@ -287,104 +284,6 @@ impl Run<'_> {
             reasons,
             loaded.verdict.and_then(|verified| verified.signed_by),
         ))
-    }
-
-    /// Deletes or moves the remote file, or leaves it, and tells the ledger.
-    pub(super) async fn dispose(
-        &self,
-        rules: &JobRules,
-        site: &Site,
-        file_id: i64,
-        entry: &RemoteEntry,
-        report: &mut FileReport,
-    ) -> Result<(), Failure> {
-        fault::point("dispose.before");
-        let name = file_name::check_remote_name(&entry.name)
-            .map_err(|error| Failure::new(Reason::BadFileName, error.to_string()))?;
-        // The server knows nothing of leases: a worker that was away for longer than its own must not touch
-        // what may be another file of the same name by now.
-        lease::beat(self.main, self.claim).await?;
-        let disposed = self.dispose_remote(rules, site, name, entry).await?;
-        fault::point("dispose.middle");
-        self.protocol()
-            .file_disposed(self.claim.run_id, self.claim.try_no, file_id, &disposed)
-            .await?;
-        fault::point("dispose.after");
-        let (outcome, moved_to) = match disposed {
-            Disposed::Deleted => ("deleted", None),
-            Disposed::Moved(path) => ("moved", Some(path)),
-            Disposed::Left => ("left", None),
-            Disposed::Gone => ("gone", None),
-        };
-        report.outcome = Some(outcome.to_owned());
-        report.moved_to = moved_to;
-        Ok(())
-    }
-
-    async fn dispose_remote(
-        &self,
-        rules: &JobRules,
-        site: &Site,
-        name: &str,
-        entry: &RemoteEntry,
-    ) -> Result<Disposed, Failure> {
-        let (directory, remote_name) = (site.directory.clone(), name.to_owned());
-        let disposal = rules
-            .files
-            .as_ref()
-            .map_or(Disposal::Leave, |files| files.disposal());
-        if disposal == Disposal::Leave {
-            return Ok(Disposed::Left);
-        }
-        if !self.is_still_there(site, name, entry).await? {
-            // Replaced or taken away meanwhile: what is there now is another file, for another run.
-            return Ok(Disposed::Gone);
-        }
-        Ok(match disposal {
-            Disposal::Leave => Disposed::Left,
-            Disposal::Delete if self.dry_run => Disposed::Deleted,
-            Disposal::Delete => {
-                match site
-                    .remote
-                    .act(move |connection| connection.remove(&directory, &remote_name))
-                    .await?
-                {
-                    Removal::Removed => Disposed::Deleted,
-                    Removal::Gone => Disposed::Gone,
-                }
-            }
-            Disposal::MoveTo(to) => {
-                let zone = self.claim.account.time_zone;
-                let (to, now) = (
-                    to.trim_end_matches('/').to_owned(),
-                    Utc::now().with_timezone(&zone).naive_local(),
-                );
-                let (folder, dry_run) = (to.clone(), self.dry_run);
-                let new_name = site
-                    .remote
-                    .act(move |connection| match dry_run {
-                        true => connection.name_in(&directory, &remote_name, &folder, now),
-                        false => connection.rename_into(&directory, &remote_name, &folder, now),
-                    })
-                    .await?;
-                Disposed::Moved(format!("{to}/{new_name}"))
-            }
-        })
-    }
-
-    /// Whether a remote file is the one that was listed.
-    async fn is_still_there(
-        &self,
-        site: &Site,
-        name: &str,
-        listed: &RemoteEntry,
-    ) -> Result<bool, Failure> {
-        let (directory, name) = (site.directory.clone(), name.to_owned());
-        let now = site
-            .remote
-            .act(move |connection| connection.entry(&directory, &name))
-            .await?;
-        Ok(now.is_some_and(|now| now.size == listed.size && now.modified_at == listed.modified_at))
     }
 
     /// The clear bytes of a file: decrypted where the job wants encryption, read as they are otherwise.
