@@ -47,6 +47,8 @@ AS $$
 DECLARE
     loading outbound.load := outbound._load(p_load);
 BEGIN
+    -- What a merge must know of its staging tables is their size and little more: a small sample will do.
+    PERFORM set_config('default_statistics_target', '10', true);
     -- Sorting three million identifiers in the default 64 MB spills to disk; for this transaction only.
     IF pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB') THEN
         PERFORM set_config('maintenance_work_mem', '256MB', true);

@@ -2,13 +2,16 @@
 -- contacts that are touched are locked first, those in progress keep their open record, and rows that
 -- are equal already are not rewritten.
 
-CREATE FUNCTION outbound._merge_new_contacts(p_load outbound.load, p_table text, p_offset bigint) RETURNS bigint[]
+CREATE FUNCTION outbound._merge_new_contacts(p_load outbound.load, p_table text, p_offset bigint, p_known boolean) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     user_columns text := (SELECT string_agg(format(', %I', c.item ->> 'column_name'), '' ORDER BY c.position)
                           FROM jsonb_array_elements(p_load.definition -> 'columns') WITH ORDINALITY AS c (item, position));
     staged_id text := CASE WHEN p_load.definition ->> 'identifier' IS NULL THEN format('(%%s.sys_id::bigint + %s)::text', p_offset) ELSE '%s.sys_id' END;
+    -- Those that were looked up already need not run into the key to be told apart.
+    others text := CASE WHEN p_known THEN format('WHERE NOT EXISTS (SELECT 1 FROM outbound_list.%I AS k WHERE k.sys_id = s.sys_id)',
+                                                 'sys_load_' || p_load.load_id || '_known') ELSE '' END;
     added bigint;
     records bigint;
 BEGIN
@@ -17,6 +20,7 @@ BEGIN
             INSERT INTO outbound_list.%1$I (list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media%3$s)
             SELECT s.list_id, %5$s, s.sys_status, s.sys_status_call, s.sys_status_email, s.sys_status_social_media%3$s
             FROM outbound_list.%4$I AS s
+            %8$s
             ON CONFLICT (sys_id) DO NOTHING
             RETURNING sys_id
         ), records AS (
@@ -31,7 +35,7 @@ BEGIN
         )
         SELECT (SELECT count(*) FROM added), (SELECT count(*) FROM records)
         $sql$, p_table, p_table || '_detail', user_columns, 'sys_load_' || p_load.load_id,
-        format(staged_id, 's'), replace(format(staged_id, 's'), 's.sys_id', 's.sys_contact_id'), 'sys_load_' || p_load.load_id || '_detail')
+        format(staged_id, 's'), replace(format(staged_id, 's'), 's.sys_id', 's.sys_contact_id'), 'sys_load_' || p_load.load_id || '_detail', others)
     INTO added, records;
     RETURN ARRAY[added, records];
 END
@@ -241,9 +245,9 @@ BEGIN
             PERFORM outbound._rederive_codes(p_load, p_list.table_name, lookups);
         END IF;
         PERFORM outbound._prefer_lookups(false);
-        EXECUTE format('DROP TABLE outbound_list.%I', 'sys_load_' || p_load.load_id || '_known');
     END IF;
-    new_counts := outbound._merge_new_contacts(p_load, p_list.table_name, p_list.last_contact_number);
+    new_counts := outbound._merge_new_contacts(p_load, p_list.table_name, p_list.last_contact_number, lookups IS NOT NULL);
+    EXECUTE format('DROP TABLE IF EXISTS outbound_list.%I', 'sys_load_' || p_load.load_id || '_known');
     RETURN jsonb_build_object('added', new_counts[1], 'updated', replaced, 'unchanged', replaced - changed,
                               'records_added', new_counts[2] + record_counts[1], 'records_removed', record_counts[2]);
 END
