@@ -225,6 +225,9 @@ COMMENT ON FUNCTION outbound._few_against_list IS 'Whether the staged contacts a
 
 CREATE FUNCTION outbound._merge_load(p_load outbound.load, p_list outbound.list) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    -- The staged rows are few against the list: they are looked up by its keys, whatever its size. Settings
+    -- of the function, so that the caller's transaction has its own back afterwards.
+    SET random_page_cost = 1.1 SET work_mem = '64MB' SET jit = off SET enable_hashjoin = on SET enable_mergejoin = on
 AS $$
 DECLARE
     replaced bigint := 0;
@@ -233,8 +236,6 @@ DECLARE
     lookups boolean;
     new_counts bigint[];
 BEGIN
-    -- The staged rows are few against the list: they are looked up by its keys, whatever its size.
-    PERFORM set_config('random_page_cost', '1.1', true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true);
     IF p_load.mode = 'update' AND p_load.definition ->> 'identifier' IS NOT NULL THEN
         lookups := outbound._few_against_list(p_load, p_list.table_name);
         PERFORM outbound._prefer_lookups(lookups);

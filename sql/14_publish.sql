@@ -42,7 +42,7 @@ $$;
 COMMENT ON FUNCTION outbound._has_own_additions IS 'Whether people hung something on a list table (views, functions, statistics, indexes, triggers, row security, publications, foreign keys, checks, columns, rights on columns, storage settings, an owner) that a swap would lose';
 
 CREATE FUNCTION outbound._swap_tables(p_load outbound.load, p_list outbound.list) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '30s'
 AS $$
 DECLARE
     part record;
@@ -50,7 +50,6 @@ DECLARE
     columns text;
 BEGIN
     -- Who waits for this lock makes everybody else wait: rather give the file up, the next run takes it.
-    PERFORM set_config('lock_timeout', '30s', true);
     FOR part IN SELECT * FROM (VALUES ('sys_load_' || p_load.load_id, p_list.table_name),
                                       ('sys_load_' || p_load.load_id || '_detail', p_list.table_name || '_detail')) AS v (loaded, present)
     LOOP
