@@ -11,10 +11,19 @@ CREATE TABLE outbound.list (
     identifier_column text,
     contact_name_column text,
     close_if_all boolean NOT NULL DEFAULT false,
+    criteria jsonb,
+    auto_add boolean NOT NULL DEFAULT false,
+    auto_add_schedule text,
+    auto_add_next_at timestamptz,
+    auto_add_problem text,
     secured boolean NOT NULL DEFAULT false,
     last_contact_number bigint NOT NULL DEFAULT 0 CHECK (last_contact_number >= 0),
     created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now()
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT list_criteria CHECK ((selection_method = 'conversations') = (criteria IS NOT NULL)
+        AND (criteria IS NULL) = (auto_add_schedule IS NULL)),
+    CONSTRAINT list_auto_add CHECK (criteria IS NOT NULL OR NOT auto_add),
+    CONSTRAINT list_auto_add_next CHECK (auto_add OR (auto_add_next_at IS NULL AND auto_add_problem IS NULL))
 );
 COMMENT ON TABLE outbound.list IS 'Contact lists';
 COMMENT ON COLUMN outbound.list.list_id IS 'Number of the list, in every row of its tables';
@@ -24,6 +33,11 @@ COMMENT ON COLUMN outbound.list.selection_method IS 'How contacts come in: file 
 COMMENT ON COLUMN outbound.list.identifier_column IS 'User column whose value is sys_id; null: running numbers';
 COMMENT ON COLUMN outbound.list.contact_name_column IS 'User column that holds the name of the person';
 COMMENT ON COLUMN outbound.list.close_if_all IS 'A contact is closed only when every conversation type it has units of succeeded (contact-lists §7.3)';
+COMMENT ON COLUMN outbound.list.criteria IS 'Condition over conversations and their contacts, for a list made from conversations (contact-lists §2.2)';
+COMMENT ON COLUMN outbound.list.auto_add IS 'Whether conversations that newly match are added by themselves';
+COMMENT ON COLUMN outbound.list.auto_add_schedule IS 'When: minute, hour, day of the month, month, day of the week, in the zone of the account';
+COMMENT ON COLUMN outbound.list.auto_add_next_at IS 'When next; null also when that schedule never comes again';
+COMMENT ON COLUMN outbound.list.auto_add_problem IS 'Why the latest time added nothing; null when it went well';
 COMMENT ON COLUMN outbound.list.secured IS 'Whether its last file came encrypted (list-automation §13 E-5)';
 COMMENT ON COLUMN outbound.list.last_contact_number IS 'Highest running number given as sys_id; stays 0 with an identifier column';
 COMMENT ON COLUMN outbound.list.created_at IS 'When the list was made';
@@ -67,6 +81,23 @@ CREATE TABLE outbound.contact (
     sys_created_at timestamptz NOT NULL DEFAULT now(),
     sys_updated_at timestamptz NOT NULL DEFAULT now(),
     sys_last_attempt_cld_id bigint,
+    sys_unit_types smallint NOT NULL DEFAULT 0,
+    sys_last_attempt_at timestamptz,
+    sys_wait_until timestamptz,
+    sys_due_call timestamptz,
+    sys_due_email timestamptz,
+    sys_due_social_media timestamptz,
+    sys_callback_call timestamptz,
+    sys_callback_email timestamptz,
+    sys_callback_social_media timestamptz,
+    sys_open_attempt_id bigint,
+    sys_open_record_id bigint,
+    sys_open_campaign_id bigint,
+    sys_open_dialer text,
+    sys_open_claimed_at timestamptz,
+    sys_open_started_at timestamptz,
+    sys_open_until timestamptz,
+    sys_open_previous "char",
     CONSTRAINT contact_codes CHECK (
         sys_status = ANY ('{I,A,U,C,Q,F}'::"char"[])
         AND sys_status_call = ANY ('{I,A,U,C,Q,F}'::"char"[])
@@ -75,7 +106,8 @@ CREATE TABLE outbound.contact (
     CONSTRAINT contact_attempts CHECK (
         sys_attempts_call >= 0 AND sys_attempts_email >= 0 AND sys_attempts_social_media >= 0
         AND sys_attempts = sys_attempts_call + sys_attempts_email + sys_attempts_social_media),
-    CONSTRAINT contact_last_attempt CHECK (sys_last_attempt_cld_id IS NULL OR sys_attempts > 0),
+    CONSTRAINT contact_last_attempt CHECK ((sys_last_attempt_cld_id IS NULL) = (sys_attempts = 0)),
+    CONSTRAINT contact_open_attempt CHECK ((sys_status = ANY ('{I,Q}'::"char"[])) = (sys_open_attempt_id IS NOT NULL)),
     CONSTRAINT contact_abstract CHECK (false) NO INHERIT
 );
 COMMENT ON TABLE outbound.contact IS 'Contacts of all lists: the abstract parent, for questions over several lists';
@@ -92,6 +124,23 @@ COMMENT ON COLUMN outbound.contact.sys_attempts_social_media IS 'Attempts by soc
 COMMENT ON COLUMN outbound.contact.sys_created_at IS 'When the contact came into the list';
 COMMENT ON COLUMN outbound.contact.sys_updated_at IS 'When the row last changed';
 COMMENT ON COLUMN outbound.contact.sys_last_attempt_cld_id IS 'Record (sys_id of the detail table) of the latest attempt';
+COMMENT ON COLUMN outbound.contact.sys_unit_types IS 'Conversation types the contact has units of: 1 call, 2 email, 4 social media, added up';
+COMMENT ON COLUMN outbound.contact.sys_last_attempt_at IS 'Start of the latest attempt';
+COMMENT ON COLUMN outbound.contact.sys_wait_until IS 'No automatic attempt before this moment: the least time between attempts, by the campaign of the latest one';
+COMMENT ON COLUMN outbound.contact.sys_due_call IS 'When it can next be called automatically: null at any time, infinity never; means something while its codes are C';
+COMMENT ON COLUMN outbound.contact.sys_due_email IS 'The same for email';
+COMMENT ON COLUMN outbound.contact.sys_due_social_media IS 'The same for social media';
+COMMENT ON COLUMN outbound.contact.sys_callback_call IS 'Earliest call planned by an agent';
+COMMENT ON COLUMN outbound.contact.sys_callback_email IS 'Earliest email planned by an agent';
+COMMENT ON COLUMN outbound.contact.sys_callback_social_media IS 'Earliest message planned by an agent';
+COMMENT ON COLUMN outbound.contact.sys_open_attempt_id IS 'The attempt under way (I), or whose contact is with the campaign manager (Q)';
+COMMENT ON COLUMN outbound.contact.sys_open_record_id IS 'Its record';
+COMMENT ON COLUMN outbound.contact.sys_open_campaign_id IS 'Its campaign';
+COMMENT ON COLUMN outbound.contact.sys_open_dialer IS 'Who claimed it';
+COMMENT ON COLUMN outbound.contact.sys_open_claimed_at IS 'When it was claimed';
+COMMENT ON COLUMN outbound.contact.sys_open_started_at IS 'When it was started; null: not yet';
+COMMENT ON COLUMN outbound.contact.sys_open_until IS 'End of its lease (I), or of the waiting time (Q)';
+COMMENT ON COLUMN outbound.contact.sys_open_previous IS 'Code of its record before the claim';
 
 CREATE TABLE outbound.contact_detail (
     list_id integer NOT NULL,

@@ -17,6 +17,7 @@ CREATE TABLE outbound.import_file (
     outcome text CHECK (outcome IN ('deleted', 'moved', 'left', 'gone')),
     moved_to text,
     list_id integer,
+    suppression_list_id integer,
     list_name text,
     append_type text,
     rows_read bigint,
@@ -58,13 +59,14 @@ COMMENT ON COLUMN outbound.import_file.disposition IS 'What is to be done with t
 COMMENT ON COLUMN outbound.import_file.outcome IS 'What was done: deleted, moved, left, or gone (it was not there any more)';
 COMMENT ON COLUMN outbound.import_file.moved_to IS 'Path it was moved to';
 COMMENT ON COLUMN outbound.import_file.list_id IS 'Contact list its rows went to';
+COMMENT ON COLUMN outbound.import_file.suppression_list_id IS 'Do-not-contact list its rows went to';
 COMMENT ON COLUMN outbound.import_file.list_name IS 'Name of the list at the time';
 COMMENT ON COLUMN outbound.import_file.append_type IS 'Append type (list-automation §3.4)';
 COMMENT ON COLUMN outbound.import_file.rows_read IS 'Rows in the file without header and blank lines';
-COMMENT ON COLUMN outbound.import_file.added IS 'Contacts added';
+COMMENT ON COLUMN outbound.import_file.added IS 'Contacts added; for a do-not-contact list, rows with a unit that was not on it';
 COMMENT ON COLUMN outbound.import_file.updated IS 'Contacts replaced, those included that were equal already';
 COMMENT ON COLUMN outbound.import_file.unchanged IS 'Of those updated, the ones that were equal already';
-COMMENT ON COLUMN outbound.import_file.duplicates IS 'Rows dropped because their identifier was there before: in the file, or in the list with append only';
+COMMENT ON COLUMN outbound.import_file.duplicates IS 'Rows dropped because their identifier was there before: in the file, or in the list with append only; for a do-not-contact list, rows whose units were all known';
 COMMENT ON COLUMN outbound.import_file.rejected IS 'Rows refused, each with a reason in outbound.rejected_row';
 COMMENT ON COLUMN outbound.import_file.filtered IS 'Rows left out by a selection';
 COMMENT ON COLUMN outbound.import_file.warnings IS 'Units or texts reported though their row was loaded';
@@ -114,11 +116,13 @@ CREATE TABLE outbound.load (
     run_id bigint,
     try_no integer,
     file_id bigint,
-    list_id integer NOT NULL UNIQUE,
+    list_id integer UNIQUE,
+    suppression_list_id integer UNIQUE,
     list_name text NOT NULL,
-    mode text NOT NULL CHECK (mode IN ('new', 'swap', 'append', 'update')),
+    mode text NOT NULL CHECK (mode IN ('new', 'swap', 'append', 'update', 'suppress')),
     definition jsonb NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT load_target CHECK ((mode = 'suppress') = (suppression_list_id IS NOT NULL) AND (mode = 'suppress') = (list_id IS NULL))
 );
 COMMENT ON TABLE outbound.load IS 'Loads under way: each has tables sys_load_<number> and sys_load_<number>_detail in outbound_list until it is published or given up';
 COMMENT ON COLUMN outbound.load.load_id IS 'Number of the load';
@@ -126,7 +130,8 @@ COMMENT ON COLUMN outbound.load.run_id IS 'The run; null for contacts added from
 COMMENT ON COLUMN outbound.load.try_no IS 'The go of a worker at that run';
 COMMENT ON COLUMN outbound.load.file_id IS 'The file';
 COMMENT ON COLUMN outbound.load.list_id IS 'The list it goes to (one load a list at a time); already given for a list that is still to be made';
+COMMENT ON COLUMN outbound.load.suppression_list_id IS 'The do-not-contact list it goes to instead, likewise';
 COMMENT ON COLUMN outbound.load.list_name IS 'Name of that list';
-COMMENT ON COLUMN outbound.load.mode IS 'new: a new list; swap: the tables take the place of the present ones; append: existing contacts stay; update: existing contacts are replaced';
+COMMENT ON COLUMN outbound.load.mode IS 'new: a new list; swap: the tables take the place of the present ones; append: existing contacts stay; update: existing contacts are replaced; suppress: units go on a do-not-contact list';
 COMMENT ON COLUMN outbound.load.definition IS 'Definition of the list: columns, identifier, contact name, close rule';
 COMMENT ON COLUMN outbound.load.created_at IS 'When the load began';

@@ -156,16 +156,34 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     dropped outbound.list := outbound._list_by_name(drop_list.name);
+    users text;
 BEGIN
+    -- Campaigns first, as in every change of one: none of them is switched on, or takes the list, meanwhile.
+    PERFORM outbound._lock_campaign(c.campaign_id)
+    FROM (SELECT m.campaign_id FROM outbound.campaign_list AS m WHERE m.list_id = dropped.list_id ORDER BY m.campaign_id) AS c;
+    SELECT l.* INTO dropped FROM outbound.list AS l WHERE l.list_id = dropped.list_id FOR UPDATE;
+    IF NOT FOUND THEN
+        PERFORM outbound._list_by_name(drop_list.name);
+    END IF;
+    SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.name) INTO users
+    FROM outbound.campaign_list AS m JOIN outbound.campaign AS c USING (campaign_id)
+    WHERE m.list_id = dropped.list_id AND c.state = 'active';
+    IF users IS NOT NULL THEN
+        RAISE EXCEPTION 'contact list "%" is in use', dropped.name
+            USING ERRCODE = 'object_in_use', DETAIL = format('Active campaigns that work it: %s.', users),
+                  HINT = 'Stop those campaigns with outbound.stop_campaign, or give them other lists, first.';
+    END IF;
     IF EXISTS (SELECT 1 FROM outbound.load AS l WHERE l.list_id = dropped.list_id) THEN
         RAISE EXCEPTION 'contact list "%" is being loaded', dropped.name
             USING ERRCODE = 'object_in_use', HINT = 'Wait for the load to end, or run CALL outbound.maintain() if its worker is gone.';
     END IF;
     EXECUTE format('DROP TABLE outbound_list.%I, outbound_list.%I', dropped.table_name, dropped.table_name || '_detail');
+    DELETE FROM outbound.contact_count AS c WHERE c.list_id = dropped.list_id;
+    DELETE FROM outbound.campaign_list AS m WHERE m.list_id = dropped.list_id;
     DELETE FROM outbound.list AS l WHERE l.list_id = dropped.list_id;
 END
 $$;
-COMMENT ON FUNCTION outbound.drop_list IS 'Drops a contact list with its tables; refused while other objects (views) use them';
+COMMENT ON FUNCTION outbound.drop_list IS 'Drops a contact list with its tables; campaigns that are off lose it. Refused while an active campaign works it, or other objects (views) use its tables';
 
 CREATE FUNCTION outbound.rename_list(name text, new_name text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

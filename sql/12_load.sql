@@ -2,12 +2,13 @@
 -- connections; publishing them is one short transaction. A new list, and one that is flushed, is
 -- loaded into tables that become the list's own; an append is loaded into staging tables and merged.
 
-CREATE FUNCTION outbound._open_load(p_run bigint, p_try integer, p_file bigint, p_list_id integer, p_list_name text, p_mode text, p_definition jsonb)
+CREATE FUNCTION outbound._open_load(p_run bigint, p_try integer, p_file bigint, p_list_id integer, p_list_name text, p_mode text, p_definition jsonb,
+    p_suppression_list_id integer DEFAULT NULL)
 RETURNS outbound.load
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO outbound.load AS l (run_id, try_no, file_id, list_id, list_name, mode, definition)
-    VALUES (p_run, p_try, p_file, p_list_id, p_list_name, p_mode, p_definition)
+    INSERT INTO outbound.load AS l (run_id, try_no, file_id, list_id, suppression_list_id, list_name, mode, definition)
+    VALUES (p_run, p_try, p_file, p_list_id, p_suppression_list_id, p_list_name, p_mode, p_definition)
     RETURNING l.*
 $$;
 COMMENT ON FUNCTION outbound._open_load IS 'Enters a load';
@@ -35,7 +36,8 @@ AS $$
 DECLARE
     loading outbound.load := outbound._load(p_load);
 BEGIN
-    PERFORM outbound._execute(outbound.load_table_ddl(p_load, p_part, loading.list_id, loading.definition -> 'columns', loading.mode IN ('append', 'update')));
+    PERFORM outbound._execute(outbound.load_table_ddl(p_load, p_part, coalesce(loading.list_id, loading.suppression_list_id),
+        loading.definition -> 'columns', loading.mode NOT IN ('new', 'swap')));
     RETURN outbound.load_copy_statement(p_load, p_part, loading.definition -> 'columns', loading.mode IN ('new', 'swap'));
 END
 $$;
@@ -43,17 +45,19 @@ COMMENT ON FUNCTION outbound.create_load_table IS 'Makes the contact or detail t
 
 CREATE FUNCTION outbound.finish_load_table(p_load bigint, p_part text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    -- What a merge must know of its staging tables is their size and little more: a small sample will do.
+    SET default_statistics_target = 10
 AS $$
 DECLARE
     loading outbound.load := outbound._load(p_load);
+    memory text := current_setting('maintenance_work_mem');
 BEGIN
-    -- What a merge must know of its staging tables is their size and little more: a small sample will do.
-    PERFORM set_config('default_statistics_target', '10', true);
-    -- Sorting three million identifiers in the default 64 MB spills to disk; for this transaction only.
-    IF pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB') THEN
+    -- Sorting three million identifiers in the default 64 MB spills to disk; the caller has its own back afterwards.
+    IF pg_size_bytes(memory) < pg_size_bytes('256MB') THEN
         PERFORM set_config('maintenance_work_mem', '256MB', true);
     END IF;
-    PERFORM outbound._execute(outbound.load_keys_ddl(p_load, p_part, loading.mode IN ('append', 'update')));
+    PERFORM outbound._execute(outbound.load_keys_ddl(p_load, p_part, loading.definition -> 'columns', loading.mode NOT IN ('new', 'swap')));
+    PERFORM set_config('maintenance_work_mem', memory, true);
 END
 $$;
 COMMENT ON FUNCTION outbound.finish_load_table IS 'Adds keys and indexes to a load table (statistics to a staging table), after its COPY and in the same transaction';
@@ -92,7 +96,7 @@ END
 $$;
 COMMENT ON FUNCTION outbound.drop_dead_loads IS 'Removes the tables of loads whose worker is gone; a duty of maintain()';
 
-CREATE FUNCTION outbound._free_list_of_dead_loads(p_list_id integer) RETURNS void
+CREATE FUNCTION outbound._free_list_of_dead_loads(p_list_id integer, p_suppression_list_id integer DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning SET lock_timeout = '10s'
 AS $$
 DECLARE
@@ -100,21 +104,29 @@ DECLARE
 BEGIN
     -- Waits for a connection that is just noticing that its worker is gone: it ends by itself. That of a
     -- worker that hangs does not; then the list stays busy, and this run ends instead of hanging as well.
-    FOR dead IN SELECT l.load_id FROM outbound.load AS l WHERE l.list_id = p_list_id AND outbound._is_dead(l) FOR UPDATE LOOP
+    FOR dead IN SELECT l.load_id FROM outbound.load AS l WHERE (l.list_id = p_list_id OR l.suppression_list_id = p_suppression_list_id) AND outbound._is_dead(l) FOR UPDATE LOOP
         PERFORM outbound._drop_load(dead.load_id);
     END LOOP;
 EXCEPTION WHEN lock_not_available THEN
-    RAISE WARNING 'a lost worker still holds a load of list %', p_list_id
+    RAISE WARNING 'a lost worker still holds a load of list %', coalesce(p_list_id, p_suppression_list_id)
         USING HINT = 'It hangs: end its process, or its connections to the database.';
 END
 $$;
-COMMENT ON FUNCTION outbound._free_list_of_dead_loads IS 'Removes what lost workers left under way for one list';
+COMMENT ON FUNCTION outbound._free_list_of_dead_loads IS 'Removes what lost workers left under way for one list, or one do-not-contact list';
 
-CREATE FUNCTION outbound._shape_of(p_list_id integer, p_definition jsonb) RETURNS jsonb
+CREATE FUNCTION outbound._last_record_id(p_table text) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(format('outbound_list.%I', p_table || '_detail'), 'sys_id')::regclass), 0)
+$$;
+COMMENT ON FUNCTION outbound._last_record_id IS 'Highest number that a record of the list was ever given; 0 for none';
+
+CREATE FUNCTION outbound._shape_of(p_list_id integer, p_definition jsonb, p_last_record_id bigint DEFAULT 0) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(
         'list_id', p_list_id,
+        'last_record_id', p_last_record_id,
         'invalid_result_id', (SELECT r.result_id FROM outbound.attempt_result AS r WHERE r.name = 'invalid'),
         'columns', jsonb_agg(jsonb_build_object(
             'name', c.item -> 'name', 'identifier', c.item -> 'column_name', 'column_type', c.item -> 'type',
@@ -154,13 +166,19 @@ BEGIN
     IF header_refusal IS NOT NULL THEN
         RETURN jsonb_build_object('refused', header_refusal);
     END IF;
+    IF run.rules ->> 'action' = 'import_suppression' THEN
+        RETURN outbound._begin_suppression(run, p_file, p_header);
+    END IF;
     BEGIN
         SELECT l.* INTO target FROM outbound.list AS l WHERE l.name = target_name AND append_type <> 'new_list_only' FOR UPDATE NOWAIT;
     EXCEPTION WHEN lock_not_available THEN
         RETURN outbound._refused('list_busy', format('contact list "%s" is being changed by somebody else', target_name),
                                  'A load, a dry run or outbound.add_contacts holds it.', 'The file stays where it is; the next run takes it.');
     END;
-    IF target.list_id IS NOT NULL THEN
+    IF target.selection_method = 'conversations' THEN
+        RETURN outbound._refused('rule', format('contact list "%s" is made from conversations', target_name),
+            'Its contacts are those that its criteria describe.', 'Name another list in target_list.');
+    ELSIF target.list_id IS NOT NULL THEN
         target_id := target.list_id;
         definition := outbound._definition_of(target.list_id);
         load_mode := CASE append_type WHEN 'append_only' THEN 'append' WHEN 'append_and_update' THEN 'update' ELSE 'swap' END;
@@ -186,7 +204,9 @@ BEGIN
     END IF;
     opened := outbound._open_load(p_run, p_try, p_file, target_id, target_name, load_mode, definition);
     RETURN jsonb_build_object('load_id', opened.load_id, 'fresh', load_mode IN ('new', 'swap'),
-                              'shape', outbound._shape_of(target_id, definition), 'refused', NULL);
+                              -- Record numbers are never given twice, also when the list is flushed: the attempt log names them.
+                              'shape', outbound._shape_of(target_id, definition,
+                                  CASE load_mode WHEN 'swap' THEN outbound._last_record_id(target.table_name) ELSE 0 END), 'refused', NULL);
 END
 $$;
 COMMENT ON FUNCTION outbound.begin_load IS 'Decides which list a file goes to and whether its header fits, and opens the load (list-automation §3.4 A-3, A-6)';

@@ -2,27 +2,32 @@
 -- contacts that are touched are locked first, those in progress keep their open record, and rows that
 -- are equal already are not rewritten.
 
-CREATE FUNCTION outbound._merge_new_contacts(p_load outbound.load, p_table text, p_offset bigint, p_known boolean) RETURNS bigint[]
+CREATE FUNCTION outbound._user_columns(p_load outbound.load, p_form text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(format(p_form, c.item ->> 'column_name', c.item ->> 'column_name'), ', ' ORDER BY c.position)
+    FROM jsonb_array_elements(p_load.definition -> 'columns') WITH ORDINALITY AS c (item, position)
+$$;
+COMMENT ON FUNCTION outbound._user_columns IS 'The user columns of the list in a form such as t.%I, separated by commas';
+
+CREATE FUNCTION outbound._append_contacts(p_load outbound.load, p_table text, p_offset bigint) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    user_columns text := (SELECT string_agg(format(', %I', c.item ->> 'column_name'), '' ORDER BY c.position)
-                          FROM jsonb_array_elements(p_load.definition -> 'columns') WITH ORDINALITY AS c (item, position));
-    staged_id text := CASE WHEN p_load.definition ->> 'identifier' IS NULL THEN format('(%%s.sys_id::bigint + %s)::text', p_offset) ELSE '%s.sys_id' END;
-    -- Those that were looked up already need not run into the key to be told apart.
-    others text := CASE WHEN p_known THEN format('WHERE NOT EXISTS (SELECT 1 FROM outbound_list.%I AS k WHERE k.sys_id = s.sys_id)',
-                                                 'sys_load_' || p_load.load_id || '_known') ELSE '' END;
+    user_columns text := outbound._user_columns(p_load, '%I');
+    staged_id text := CASE WHEN p_load.definition ->> 'identifier' IS NULL THEN format('(s.%%I::bigint + %s)::text', p_offset) ELSE 's.%I' END;
     added bigint;
     records bigint;
 BEGIN
     EXECUTE format($sql$
         WITH added AS (
-            INSERT INTO outbound_list.%1$I (list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media%3$s)
-            SELECT s.list_id, %5$s, s.sys_status, s.sys_status_call, s.sys_status_email, s.sys_status_social_media%3$s
+            INSERT INTO outbound_list.%1$I (list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media, sys_unit_types, %3$s)
+            SELECT s.list_id, %5$s, s.sys_status, s.sys_status_call, s.sys_status_email, s.sys_status_social_media, s.sys_unit_types, %3$s
             FROM outbound_list.%4$I AS s
-            %8$s
             ON CONFLICT (sys_id) DO NOTHING
-            RETURNING sys_id
+            RETURNING sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media, sys_unit_types
+        ), counted AS (
+            INSERT INTO outbound.contact_count %8$s
         ), records AS (
             INSERT INTO outbound_list.%2$I (list_id, sys_contact_id, sys_channel_user, sys_channel_user_type, sys_cl_source_column,
                 sys_conversation_type, sys_inbox_id, sys_status, sys_last_attempt_dialer_attempt_result_id)
@@ -35,37 +40,78 @@ BEGIN
         )
         SELECT (SELECT count(*) FROM added), (SELECT count(*) FROM records)
         $sql$, p_table, p_table || '_detail', user_columns, 'sys_load_' || p_load.load_id,
-        format(staged_id, 's'), replace(format(staged_id, 's'), 's.sys_id', 's.sys_contact_id'), 'sys_load_' || p_load.load_id || '_detail', others)
+        format(staged_id, 'sys_id'), format(staged_id, 'sys_contact_id'), 'sys_load_' || p_load.load_id || '_detail',
+        outbound._counting('added', p_load.list_id))
     INTO added, records;
     RETURN ARRAY[added, records];
 END
 $$;
-COMMENT ON FUNCTION outbound._merge_new_contacts IS 'Adds the staged contacts that the list does not have, with their records; returns how many of each';
+COMMENT ON FUNCTION outbound._append_contacts IS 'Adds the staged contacts that the list does not have, with their records; returns how many of each';
+
+CREATE FUNCTION outbound._add_unknown_contacts(p_load outbound.load, p_table text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    user_columns text := outbound._user_columns(p_load, '%I');
+    unknown text := format('NOT EXISTS (SELECT 1 FROM outbound_list.%I AS o WHERE o.sys_id = t.sys_id)', 'sys_load_' || p_load.load_id || '_known');
+    added bigint;
+BEGIN
+    EXECUTE 'INSERT INTO outbound.contact_count '
+        || outbound._counting(format('outbound_list.%I', 'sys_load_' || p_load.load_id), p_load.list_id, unknown);
+    EXECUTE format($sql$
+        INSERT INTO outbound_list.%1$I (list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media, sys_unit_types, %3$s)
+        SELECT s.list_id, s.sys_id, s.sys_status, s.sys_status_call, s.sys_status_email, s.sys_status_social_media, s.sys_unit_types, %3$s
+        FROM outbound_list.%2$I AS s
+        WHERE NOT EXISTS (SELECT 1 FROM outbound_list.%4$I AS k WHERE k.sys_id = s.sys_id)
+        $sql$, p_table, 'sys_load_' || p_load.load_id, user_columns, 'sys_load_' || p_load.load_id || '_known');
+    GET DIAGNOSTICS added = ROW_COUNT;
+    RETURN added;
+END
+$$;
+COMMENT ON FUNCTION outbound._add_unknown_contacts IS 'Adds the staged contacts that were not found in the list, without their records; returns how many';
 
 CREATE FUNCTION outbound._replace_contact_data(p_load outbound.load, p_table text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    left_side text;
-    right_side text;
-    assignments text;
     changed bigint;
 BEGIN
-    SELECT string_agg(format('t.%I', c.item ->> 'column_name'), ', ' ORDER BY c.position),
-           string_agg(format('s.%I', c.item ->> 'column_name'), ', ' ORDER BY c.position),
-           string_agg(format('%I = s.%I', c.item ->> 'column_name', c.item ->> 'column_name'), ', ' ORDER BY c.position)
-    INTO left_side, right_side, assignments
-    FROM jsonb_array_elements(p_load.definition -> 'columns') WITH ORDINALITY AS c (item, position);
     EXECUTE format($sql$
         UPDATE outbound_list.%1$I AS t SET %3$s, sys_updated_at = now()
         FROM outbound_list.%2$I AS s
         WHERE t.sys_id = s.sys_id AND ROW(%4$s) IS DISTINCT FROM ROW(%5$s)
-        $sql$, p_table, 'sys_load_' || p_load.load_id, assignments, left_side, right_side);
+        $sql$, p_table, 'sys_load_' || p_load.load_id, outbound._user_columns(p_load, '%I = s.%I'),
+        outbound._user_columns(p_load, 't.%I'), outbound._user_columns(p_load, 's.%I'));
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed;
 END
 $$;
 COMMENT ON FUNCTION outbound._replace_contact_data IS 'Overwrites the user columns of the contacts that are staged and differ; returns how many did';
+
+CREATE FUNCTION outbound._compare_records(p_load outbound.load, p_table text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    staged text := 'sys_load_' || p_load.load_id;
+BEGIN
+    -- LATERAL with OFFSET 0: the list's records are looked up, whatever the planner thinks of a list without statistics.
+    EXECUTE format($sql$
+        CREATE UNLOGGED TABLE outbound_list.%4$I AS
+        SELECT d.sys_id, d.sys_contact_id, n.sys_id AS staged_id, n.sys_status AS staged_status, d.sys_status, d.sys_attempts,
+               d.sys_conversation_type, d.result_id, nullif(n.sys_cl_source_column, d.sys_cl_source_column) AS other_column
+        FROM outbound_list.%2$I AS k
+        CROSS JOIN LATERAL (
+            SELECT r.sys_id, r.sys_contact_id, r.sys_channel_user, r.sys_channel_user_type, r.sys_cl_source_column, r.sys_inbox_id,
+                   r.sys_conversation_type, r.sys_status, r.sys_attempts, r.sys_last_attempt_dialer_attempt_result_id AS result_id
+            FROM outbound_list.%1$I AS r WHERE r.sys_contact_id = k.sys_id OFFSET 0) AS d
+        LEFT JOIN outbound_list.%3$I AS n
+            ON n.sys_contact_id = d.sys_contact_id AND n.sys_channel_user = d.sys_channel_user
+           AND n.sys_channel_user_type = d.sys_channel_user_type AND n.sys_inbox_id IS NOT DISTINCT FROM d.sys_inbox_id
+        $sql$, p_table || '_detail', staged || '_known', staged || '_detail', staged || '_present');
+    EXECUTE format('ANALYZE outbound_list.%I', staged || '_present');
+END
+$$;
+COMMENT ON FUNCTION outbound._compare_records IS 'Notes the records that the staged contacts have now, each with what the file says of it: looked at once, so that nothing later has to search the list again. A unit is the same when kind, normal form and inbox are (list-automation §3.4 A-5)';
 
 CREATE FUNCTION outbound._replace_records(p_load outbound.load, p_table text, lookups boolean) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -73,7 +119,6 @@ AS $$
 DECLARE
     detail text := p_table || '_detail';
     staged text := 'sys_load_' || p_load.load_id;
-    found text := 'sys_load_' || p_load.load_id || '_found';
     present text := 'sys_load_' || p_load.load_id || '_present';
     removed_result bigint := (SELECT r.result_id FROM outbound.attempt_result AS r WHERE r.name = 'removed');
     added bigint;
@@ -81,31 +126,11 @@ DECLARE
     deleted bigint;
     retired bigint;
 BEGIN
-    -- The records that the staged contacts have now, each with what the file says of it: looked at once, so
-    -- that nothing below has to search the list again. A unit is the same when kind, normal form and inbox
-    -- are; its attempts and callbacks are kept (list-automation §3.4 A-5).
-    EXECUTE format($sql$
-        CREATE UNLOGGED TABLE outbound_list.%3$I AS
-        SELECT d.sys_id, d.sys_contact_id, d.sys_channel_user, d.sys_channel_user_type, d.sys_inbox_id, d.sys_status, d.sys_attempts,
-               d.sys_last_attempt_dialer_attempt_result_id AS result_id
-        FROM outbound_list.%2$I AS s
-        JOIN outbound_list.%1$I AS d ON d.sys_contact_id = s.sys_id
-        $sql$, detail, staged || '_known', found);
-    PERFORM outbound._prefer_lookups(false);
-    EXECUTE format($sql$
-        CREATE UNLOGGED TABLE outbound_list.%3$I AS
-        SELECT d.sys_id, d.sys_contact_id, n.sys_id AS staged_id, n.sys_status AS staged_status, d.sys_status, d.sys_attempts, d.result_id
-        FROM outbound_list.%1$I AS d
-        LEFT JOIN outbound_list.%2$I AS n
-            ON n.sys_contact_id = d.sys_contact_id AND n.sys_channel_user = d.sys_channel_user
-           AND n.sys_channel_user_type = d.sys_channel_user_type AND n.sys_inbox_id IS NOT DISTINCT FROM d.sys_inbox_id
-        $sql$, found, staged || '_detail', present);
-    EXECUTE format('DROP TABLE outbound_list.%I', found);
-    EXECUTE format('ANALYZE outbound_list.%I', present);
     PERFORM outbound._prefer_lookups(lookups);
     EXECUTE format($sql$
         DELETE FROM outbound_list.%1$I AS d USING outbound_list.%2$I AS p
-        WHERE d.sys_id = p.sys_id AND p.staged_id IS NULL AND p.sys_attempts = 0 AND p.sys_status NOT IN ('I', 'Q')
+        WHERE d.sys_contact_id = p.sys_contact_id AND d.sys_id = p.sys_id
+          AND p.staged_id IS NULL AND p.sys_attempts = 0 AND p.sys_status NOT IN ('I', 'Q')
           AND (p.sys_status <> 'U' OR p.result_id = ANY (%3$L::bigint[]))
         $sql$, detail, present,
         (SELECT array_agg(r.result_id) FROM outbound.attempt_result AS r WHERE r.category IN ('invalid', 'removed')));
@@ -116,76 +141,75 @@ BEGIN
         UPDATE outbound_list.%1$I AS d SET sys_status = 'U', sys_scheduled_at = NULL, sys_updated_at = now(),
             sys_last_attempt_dialer_attempt_result_id = %3$s
         FROM outbound_list.%2$I AS p
-        WHERE d.sys_id = p.sys_id AND p.staged_id IS NULL AND p.sys_attempts > 0 AND p.sys_status IN ('C', 'O', 'S')
+        WHERE d.sys_contact_id = p.sys_contact_id AND d.sys_id = p.sys_id
+          AND p.staged_id IS NULL AND p.sys_attempts > 0 AND p.sys_status IN ('C', 'O', 'S')
         $sql$, detail, present, removed_result);
     GET DIAGNOSTICS retired = ROW_COUNT;
     EXECUTE format($sql$
         UPDATE outbound_list.%1$I AS d SET sys_status = 'C', sys_updated_at = now(), sys_last_attempt_dialer_attempt_result_id = NULL
         FROM outbound_list.%2$I AS p
-        WHERE d.sys_id = p.sys_id AND p.staged_status = 'C' AND p.sys_status = 'U' AND p.result_id = %3$s
+        WHERE d.sys_contact_id = p.sys_contact_id AND d.sys_id = p.sys_id
+          AND p.staged_status = 'C' AND p.sys_status = 'U' AND p.result_id = %3$s
         $sql$, detail, present, removed_result);
     GET DIAGNOSTICS revived = ROW_COUNT;
+    EXECUTE format($sql$
+        UPDATE outbound_list.%1$I AS d SET sys_cl_source_column = p.other_column, sys_updated_at = now()
+        FROM outbound_list.%2$I AS p
+        WHERE d.sys_contact_id = p.sys_contact_id AND d.sys_id = p.sys_id AND p.other_column IS NOT NULL
+        $sql$, detail, present);
     PERFORM outbound._prefer_lookups(false);
+    -- Contacts that have other kinds of records afterwards: only their codes can change. A kind is a bit, by
+    -- conversation type, code, and whether it succeeded.
+    EXECUTE format($sql$
+        CREATE UNLOGGED TABLE outbound_list.%4$I AS
+        SELECT r.sys_contact_id AS sys_id FROM (
+            SELECT p.sys_contact_id, p.sys_conversation_type, p.sys_status AS before, p.result_id,
+                   CASE WHEN p.staged_id IS NULL AND p.sys_attempts > 0 AND p.sys_status IN ('C', 'O', 'S') THEN 'U'
+                        WHEN p.staged_id IS NULL AND p.sys_attempts = 0 AND p.sys_status NOT IN ('I', 'Q', 'U') THEN NULL
+                        WHEN p.staged_status = 'C' AND p.sys_status = 'U' AND p.result_id = %5$s THEN 'C'
+                        ELSE p.sys_status END AS after
+            FROM outbound_list.%1$I AS p
+            UNION ALL
+            SELECT n.sys_contact_id, n.sys_conversation_type, NULL, NULL, n.sys_status
+            FROM outbound_list.%2$I AS n JOIN outbound_list.%3$I AS k ON k.sys_id = n.sys_contact_id
+            WHERE NOT EXISTS (SELECT 1 FROM outbound_list.%1$I AS p WHERE p.staged_id = n.sys_id)) AS r
+        CROSS JOIN LATERAL (SELECT CASE r.sys_conversation_type WHEN 'call' THEN 1 WHEN 'email' THEN 11 WHEN 'social_media' THEN 21 ELSE 31 END
+                                   + CASE WHEN r.result_id = ANY (%6$L::bigint[]) THEN 9 ELSE 0 END AS shift) AS b
+        GROUP BY r.sys_contact_id
+        HAVING bool_or(r.before IN ('O', 'S') AND r.after IS DISTINCT FROM r.before) OR bit_or(CASE WHEN r.before IS NULL THEN 0 ELSE 1::bigint << (b.shift + strpos('CIAUOSPQ', r.before::text)) END)
+            <> bit_or(CASE WHEN r.after IS NULL THEN 0 ELSE 1::bigint << (b.shift + strpos('CIAUOSPQ', r.after::text)) END)
+        $sql$, present, staged || '_detail', staged || '_known', staged || '_touched', removed_result,
+        (SELECT array_agg(r.result_id) FROM outbound.attempt_result AS r WHERE r.category = 'success'));
+    EXECUTE format('ANALYZE outbound_list.%I', staged || '_touched');
+    -- Those of new contacts and those that known contacts did not have: every staged contact is in the list by now.
     EXECUTE format($sql$
         INSERT INTO outbound_list.%1$I (list_id, sys_contact_id, sys_channel_user, sys_channel_user_type, sys_cl_source_column,
             sys_conversation_type, sys_inbox_id, sys_status, sys_last_attempt_dialer_attempt_result_id)
         SELECT n.list_id, n.sys_contact_id, n.sys_channel_user, n.sys_channel_user_type, n.sys_cl_source_column,
             n.sys_conversation_type, n.sys_inbox_id, n.sys_status, n.sys_last_attempt_dialer_attempt_result_id
-        FROM outbound_list.%3$I AS n
-        JOIN outbound_list.%2$I AS k ON k.sys_id = n.sys_contact_id
-        WHERE NOT EXISTS (SELECT 1 FROM outbound_list.%4$I AS p WHERE p.staged_id = n.sys_id)
+        FROM outbound_list.%2$I AS n
+        WHERE NOT EXISTS (SELECT 1 FROM outbound_list.%3$I AS p WHERE p.staged_id = n.sys_id)
         ORDER BY n.sys_id
-        $sql$, detail, staged || '_known', staged || '_detail', present);
+        $sql$, detail, staged || '_detail', present);
     GET DIAGNOSTICS added = ROW_COUNT;
-    EXECUTE format('DROP TABLE outbound_list.%I', present);
     RETURN ARRAY[added + revived, deleted + retired];
 END
 $$;
-COMMENT ON FUNCTION outbound._replace_records IS 'Makes the records of the staged contacts the staged ones, keeping those that are the same; returns records added and removed';
+COMMENT ON FUNCTION outbound._replace_records IS 'Makes the records of the staged contacts the staged ones, keeping those that are the same with their attempts and callbacks; returns records added and removed';
 
-CREATE FUNCTION outbound._rederive_codes(p_load outbound.load, p_table text, lookups boolean) RETURNS bigint
+CREATE FUNCTION outbound._rederive_touched(p_load outbound.load) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    changed bigint;
 BEGIN
-    -- A code A stands for a limit that was met; a load changes no limit and no count, so it is still met.
-    -- Contacts whose records are alike have the same codes: the rule is asked once for each kind.
-    PERFORM outbound._prefer_lookups(lookups);
     EXECUTE format($sql$
-        WITH contacts AS MATERIALIZED (
-            SELECT t.sys_id, ARRAY[t.sys_status::text, t.sys_status_call::text, t.sys_status_email::text, t.sys_status_social_media::text] AS before,
-                   (SELECT array_agg(DISTINCT ROW(d.sys_status::text, d.sys_conversation_type::text,
-                        coalesce(d.sys_last_attempt_dialer_attempt_result_id = ANY (%4$L), false))::text)
-                    FROM outbound_list.%2$I AS d WHERE d.sys_contact_id = t.sys_id) AS records
-            FROM outbound_list.%3$I AS k
-            JOIN outbound_list.%1$I AS t ON t.sys_id = k.sys_id
-        ), kinds AS MATERIALIZED (
-            SELECT k.before, k.records,
-                   outbound.derive_codes(
-                       array_agg(split_part(btrim(r.record, '()'), ',', 1)),
-                       array_agg(nullif(split_part(btrim(r.record, '()'), ',', 2), '')),
-                       array_agg(split_part(btrim(r.record, '()'), ',', 3) = 't'),
-                       k.before, %5$L) AS codes
-            FROM (SELECT DISTINCT c.before, c.records FROM contacts AS c) AS k
-            LEFT JOIN LATERAL unnest(k.records) AS r (record) ON true
-            GROUP BY k.before, k.records
-        )
-        UPDATE outbound_list.%1$I AS t SET
-            sys_status = (k.codes)[1]::"char", sys_status_call = (k.codes)[2]::"char",
-            sys_status_email = (k.codes)[3]::"char", sys_status_social_media = (k.codes)[4]::"char",
-            sys_updated_at = now()
-        FROM contacts AS c JOIN kinds AS k ON k.before = c.before AND k.records IS NOT DISTINCT FROM c.records
-        WHERE t.sys_id = c.sys_id AND k.codes <> k.before
-        $sql$, p_table, p_table || '_detail', 'sys_load_' || p_load.load_id || '_known',
-        (SELECT array_agg(r.result_id) FROM outbound.attempt_result AS r WHERE r.category = 'success'),
-        (p_load.definition ->> 'close_if_all')::boolean);
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    PERFORM outbound._prefer_lookups(false);
-    RETURN changed;
+        SELECT count(outbound._rederive_contacts(%2$L, p.ids)) FROM (
+            SELECT array_agg(n.sys_id) AS ids
+            FROM (SELECT t.sys_id, row_number() OVER () / 5000 AS portion FROM outbound_list.%1$I AS t) AS n
+            GROUP BY n.portion) AS p
+        $sql$, 'sys_load_' || p_load.load_id || '_touched', p_load.list_id);
 END
 $$;
-COMMENT ON FUNCTION outbound._rederive_codes IS 'Recomputes the stored codes of the staged contacts from their records (contact-lists §5.4); returns how many changed';
+COMMENT ON FUNCTION outbound._rederive_touched IS 'Recomputes codes and due moments of the known contacts whose records changed (contact-lists §5.4), portion by portion';
 
 CREATE FUNCTION outbound._lock_known_contacts(p_load outbound.load, p_table text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -223,6 +247,34 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._few_against_list IS 'Whether the staged contacts are fewer than about a quarter of the list''s (by its size: a list just loaded has no statistics)';
 
+CREATE FUNCTION outbound._update_contacts(p_load outbound.load, p_table text) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    lookups boolean := outbound._few_against_list(p_load, p_table);
+    known bigint;
+    changed bigint;
+    added bigint;
+    record_counts bigint[];
+    helper text;
+BEGIN
+    PERFORM outbound._prefer_lookups(lookups);
+    known := outbound._lock_known_contacts(p_load, p_table);
+    changed := outbound._replace_contact_data(p_load, p_table);
+    PERFORM outbound._prefer_lookups(false);
+    PERFORM outbound._compare_records(p_load, p_table);
+    added := outbound._add_unknown_contacts(p_load, p_table);
+    record_counts := outbound._replace_records(p_load, p_table, lookups);
+    PERFORM outbound._rederive_touched(p_load);
+    FOREACH helper IN ARRAY ARRAY['_known', '_present', '_touched'] LOOP
+        EXECUTE format('DROP TABLE outbound_list.%I', 'sys_load_' || p_load.load_id || helper);
+    END LOOP;
+    RETURN jsonb_build_object('added', added, 'updated', known, 'unchanged', known - changed,
+                              'records_added', record_counts[1], 'records_removed', record_counts[2]);
+END
+$$;
+COMMENT ON FUNCTION outbound._update_contacts IS 'Replaces the contacts that the list has and adds the others, with their records; returns the counts';
+
 CREATE FUNCTION outbound._merge_load(p_load outbound.load, p_list outbound.list) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     -- The staged rows are few against the list: they are looked up by its keys, whatever its size. Settings
@@ -230,27 +282,13 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     SET random_page_cost = 1.1 SET work_mem = '64MB' SET jit = off SET enable_hashjoin = on SET enable_mergejoin = on
 AS $$
 DECLARE
-    replaced bigint := 0;
-    changed bigint := 0;
-    record_counts bigint[] := ARRAY[0, 0];
-    lookups boolean;
-    new_counts bigint[];
+    counts bigint[];
 BEGIN
     IF p_load.mode = 'update' AND p_load.definition ->> 'identifier' IS NOT NULL THEN
-        lookups := outbound._few_against_list(p_load, p_list.table_name);
-        PERFORM outbound._prefer_lookups(lookups);
-        replaced := outbound._lock_known_contacts(p_load, p_list.table_name);
-        IF replaced > 0 THEN
-            changed := outbound._replace_contact_data(p_load, p_list.table_name);
-            record_counts := outbound._replace_records(p_load, p_list.table_name, lookups);
-            PERFORM outbound._rederive_codes(p_load, p_list.table_name, lookups);
-        END IF;
-        PERFORM outbound._prefer_lookups(false);
+        RETURN outbound._update_contacts(p_load, p_list.table_name);
     END IF;
-    new_counts := outbound._merge_new_contacts(p_load, p_list.table_name, p_list.last_contact_number, lookups IS NOT NULL);
-    EXECUTE format('DROP TABLE IF EXISTS outbound_list.%I', 'sys_load_' || p_load.load_id || '_known');
-    RETURN jsonb_build_object('added', new_counts[1], 'updated', replaced, 'unchanged', replaced - changed,
-                              'records_added', new_counts[2] + record_counts[1], 'records_removed', record_counts[2]);
+    counts := outbound._append_contacts(p_load, p_list.table_name, p_list.last_contact_number);
+    RETURN jsonb_build_object('added', counts[1], 'updated', 0, 'unchanged', 0, 'records_added', counts[2], 'records_removed', 0);
 END
 $$;
 COMMENT ON FUNCTION outbound._merge_load IS 'Merges a staged load into its list by its append type; returns the counts';

@@ -88,17 +88,12 @@ END
 $$;
 COMMENT ON FUNCTION outbound._swap_tables IS 'Puts the loaded tables in the place of the list''s; where people hung views or the like on those, their rows are replaced instead';
 
-CREATE FUNCTION outbound._advance_record_numbers(p_table text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION outbound._advance_record_numbers(p_table text, p_last bigint) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
-BEGIN
-    EXECUTE format($sql$
-        SELECT setval(pg_get_serial_sequence(%L, 'sys_id'), m.highest) FROM (SELECT max(d.sys_id) AS highest FROM outbound_list.%I AS d) AS m
-        WHERE m.highest IS NOT NULL
-        $sql$, format('outbound_list.%I', p_table || '_detail'), p_table || '_detail');
-END
+    SELECT setval(pg_get_serial_sequence(format('outbound_list.%I', p_table || '_detail'), 'sys_id'), p_last) WHERE p_last > 0
 $$;
-COMMENT ON FUNCTION outbound._advance_record_numbers IS 'Lets the running number of the records go on after the highest that was loaded';
+COMMENT ON FUNCTION outbound._advance_record_numbers IS 'Lets the running number of the records go on after the last one given';
 
 CREATE FUNCTION outbound._publish_load(p_load outbound.load, p_counts jsonb, p_secured boolean, p_list_must_be_new boolean) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -110,12 +105,16 @@ DECLARE
     filtered bigint := (p_counts ->> 'filtered')::bigint;
     duplicates bigint := (p_counts ->> 'duplicates')::bigint;
     merged jsonb;
+    last_record bigint;
     target outbound.list;
 BEGIN
+    PERFORM outbound._resolve_conversations(p_load);
+    PERFORM outbound._suppress_loaded(p_load);
     IF p_load.mode = 'new' THEN
         target := outbound._install_list(p_load, p_secured,
             CASE WHEN p_load.definition ->> 'identifier' IS NULL THEN staged ELSE 0 END, p_list_must_be_new);
-        PERFORM outbound._advance_record_numbers(target.table_name);
+        PERFORM outbound._advance_record_numbers(target.table_name, (p_counts ->> 'records')::bigint);
+        PERFORM outbound._recount(target.list_id, target.table_name);
         merged := jsonb_build_object('added', staged, 'updated', 0, 'unchanged', 0, 'records_added', p_counts -> 'records', 'records_removed', 0);
     ELSE
         SELECT l.* INTO target FROM outbound.list AS l WHERE l.list_id = p_load.list_id FOR UPDATE;
@@ -124,8 +123,11 @@ BEGIN
                 USING ERRCODE = 'OB404', HINT = 'Run the job again: it makes the list anew.';
         END IF;
         IF p_load.mode = 'swap' THEN
+            PERFORM outbound._log_flushed(target);
+            last_record := outbound._last_record_id(target.table_name) + (p_counts ->> 'records')::bigint;
             PERFORM outbound._swap_tables(p_load, target);
-            PERFORM outbound._advance_record_numbers(target.table_name);
+            PERFORM outbound._advance_record_numbers(target.table_name, last_record);
+            PERFORM outbound._recount(target.list_id, target.table_name);
             merged := jsonb_build_object('added', staged, 'updated', 0, 'unchanged', 0, 'records_added', p_counts -> 'records', 'records_removed', 0);
         ELSE
             merged := outbound._merge_load(p_load, target);
@@ -165,14 +167,16 @@ BEGIN
         RAISE EXCEPTION 'load % is not one of try % of run %', p_load, p_try, p_run
             USING ERRCODE = 'OB409', HINT = 'Publish the load that begin_load opened for this try.';
     END IF;
-    counts := outbound._publish_load(loading, p_counts, coalesce((run.rules #>> '{encryption,required}')::boolean, false),
-        run.rules ->> 'append_type' <> 'new_list_only');
+    counts := CASE WHEN loading.mode = 'suppress'
+        THEN outbound._publish_suppression(loading, p_counts, run.rules ->> 'append_type' = 'flush_and_append')
+        ELSE outbound._publish_load(loading, p_counts, coalesce((run.rules #>> '{encryption,required}')::boolean, false),
+                                    run.rules ->> 'append_type' <> 'new_list_only') END;
     UPDATE outbound.import_file AS f SET
         state = CASE WHEN f.disposition = 'leave' THEN 'done' ELSE 'published' END,
         outcome = CASE WHEN f.disposition = 'leave' THEN 'left' END,
         finished_at = CASE WHEN f.disposition = 'leave' THEN now() END,
         published_at = now(),
-        list_id = (counts ->> 'list_id')::integer, list_name = counts ->> 'list', append_type = run.rules ->> 'append_type',
+        list_id = (counts ->> 'list_id')::integer, suppression_list_id = (counts ->> 'suppression_list_id')::integer, list_name = counts ->> 'list', append_type = run.rules ->> 'append_type',
         rows_read = (counts ->> 'rows_read')::bigint, added = (counts ->> 'added')::bigint, updated = (counts ->> 'updated')::bigint,
         unchanged = (counts ->> 'unchanged')::bigint, duplicates = (counts ->> 'duplicates')::bigint,
         rejected = (counts ->> 'rejected')::bigint, filtered = (counts ->> 'filtered')::bigint,
@@ -182,7 +186,7 @@ BEGIN
         RAISE EXCEPTION 'file % is not being imported by this run', loading.file_id
             USING ERRCODE = 'OB409', HINT = 'It was published or given up already.';
     END IF;
-    RETURN counts - 'list_id';
+    RETURN counts - ARRAY['list_id', 'suppression_list_id'];
 END
 $$;
 COMMENT ON FUNCTION outbound.publish IS 'Publishes a load: merge, counts and ledger in the caller''s transaction';

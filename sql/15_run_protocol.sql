@@ -272,14 +272,16 @@ DECLARE
     s record;
     lines text[] := '{}';
 BEGIN
-    SELECT count(*) FILTER (WHERE f.state IN ('published', 'done') AND f.list_id IS NOT NULL) AS loaded,
+    SELECT count(*) FILTER (WHERE f.state IN ('published', 'done')) AS loaded,
            count(*) FILTER (WHERE f.state = 'failed') AS failed,
            count(*) FILTER (WHERE f.state = 'known') AS known,
            sum(f.rows_read) AS rows_read, sum(f.added) AS added, sum(f.updated) AS updated, sum(f.duplicates) AS duplicates, sum(f.rejected) AS rejected,
-           (SELECT string_agg(format('%s"%s"', CASE WHEN m.made THEN 'new list ' ELSE 'list ' END, m.list_name), ', ' ORDER BY m.list_name)
-            FROM (SELECT l.list_name, bool_or(t.created_at = l.published_at) AS made
-                  FROM outbound.import_file AS l LEFT JOIN outbound.list AS t ON t.list_id = l.list_id
-                  WHERE l.run_id = p_run AND l.state IN ('published', 'done') GROUP BY l.list_name) AS m) AS lists,
+           (SELECT string_agg(format('%s%s "%s"', CASE WHEN m.made THEN 'new ' END, m.kind, m.list_name), ', ' ORDER BY m.list_name)
+            FROM (SELECT l.list_name, bool_or(coalesce(t.created_at, n.created_at) = l.published_at) AS made,
+                         CASE WHEN l.suppression_list_id IS NULL THEN 'list' ELSE 'do-not-contact list' END AS kind
+                  FROM outbound.import_file AS l LEFT JOIN outbound.list AS t USING (list_id)
+                  LEFT JOIN outbound.suppression_list AS n ON n.suppression_list_id = l.suppression_list_id
+                  WHERE l.run_id = p_run AND l.state IN ('published', 'done') GROUP BY l.list_name, kind) AS m) AS lists,
            (array_agg(f.reason ORDER BY f.file_id) FILTER (WHERE f.state = 'failed'))[1] AS first_reason,
            (array_agg(f.detail ORDER BY f.file_id) FILTER (WHERE f.state = 'failed'))[1] AS first_detail,
            (array_agg(f.hint ORDER BY f.file_id) FILTER (WHERE f.state = 'failed'))[1] AS first_hint,

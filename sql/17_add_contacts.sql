@@ -15,6 +15,11 @@ BEGIN
         RAISE EXCEPTION 'append type "%" cannot be used here', add_contacts.append_type
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use append_only or append_and_update; a file import knows the others.';
     END IF;
+    IF target.selection_method = 'conversations' THEN
+        RAISE EXCEPTION 'contact list "%" is made from conversations', target.name
+            USING ERRCODE = 'wrong_object_type', DETAIL = 'Its contacts are those that its criteria describe.',
+                  HINT = 'Change the criteria with outbound.alter_list, or make a list for other contacts with outbound.create_list.';
+    END IF;
     checked := outbound.check_contacts(outbound._shape_of(target.list_id, definition), outbound._account_document(), add_contacts.contacts::text)::jsonb;
     PERFORM 1 FROM outbound.list AS l WHERE l.list_id = target.list_id FOR UPDATE;
     PERFORM outbound._free_list_of_dead_loads(target.list_id);

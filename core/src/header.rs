@@ -245,6 +245,8 @@ mod tests {
             identifier: None,
             contact_name: None,
             invalid_result_id: None,
+            last_record_id: 0,
+            units_required: false,
         }
     }
 

@@ -38,6 +38,8 @@ text_enum! {
     pub enum Action("action") {
         /// A file becomes a contact list, or is added to one.
         ImportFile = "import_file",
+        /// The units in a file go on a do-not-contact list (contact-lists §2.5).
+        ImportSuppression = "import_suppression",
     }
 }
 
@@ -116,6 +118,9 @@ pub struct JobRules {
     /// Name of the list; `None`: the stem of the file's name (list-automation §3.4 A-3).
     #[serde(default)]
     pub target_list: Option<String>,
+    /// Name of the do-not-contact list; for [`Action::ImportSuppression`] only.
+    #[serde(default)]
+    pub target_suppression_list: Option<String>,
     /// Columns of a list that the job makes; empty when it only adds to existing lists.
     #[serde(default)]
     pub columns: Vec<ColumnSpec>,

@@ -18,7 +18,15 @@
 //! | [`job`] | the rules of a job as one JSON document |
 //! | [`file_name`] | which remote files a job takes, and what may be done with their names |
 //! | [`address`] | addresses and host-key fingerprints of SFTP servers |
+//! | [`schedule`] | when something is due: the five fields of cron, in a time zone |
+//! | [`condition`] | the rule language in which contacts, records and conversations are chosen |
+//! | [`order`] | the order in which a campaign takes contacts |
+//! | [`calendar`] | when a campaign may act |
+//! | [`attempt_control`] | how often and how soon a campaign may try again |
+//! | [`campaign`] | the settings of a campaign |
+//! | [`document`] | settings that people write as JSON, and what is wrong with them |
 //! | [`status`] | record, type and contact codes |
+//! | [`machine`] | what each event makes of a contact: claims, attempts, callbacks, resets; who may be claimed |
 
 mod text_enum;
 
@@ -26,13 +34,21 @@ pub use text_enum::UnknownName;
 
 pub mod account;
 pub mod address;
+pub mod attempt_control;
+pub mod calendar;
+pub mod campaign;
+pub mod condition;
+pub mod document;
 pub mod fields;
 pub mod file_name;
 pub mod header;
 pub mod identifier;
 pub mod job;
+pub mod order;
+pub mod machine;
 pub mod reason;
 pub mod row;
+pub mod schedule;
 pub mod shape;
 pub mod status;
 pub mod unit;

@@ -38,7 +38,8 @@ text_enum! {
     pub enum Reason("reason") {
         /// A device is not valid: kept with code U and result `invalid` (T-7).
         BadDevice = "bad_device",
-        /// No device of the contact is valid: loaded with code F (T-7).
+        /// No device of the contact is valid: loaded with code F (T-7). A row for a do-not-contact
+        /// list is refused for it.
         NoValidDevice = "no_valid_device",
         /// Bytes that are no text in the file's character set became U+FFFD (H-5).
         Undecodable = "undecodable",

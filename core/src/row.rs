@@ -34,6 +34,7 @@ pub struct RowRules {
     columns: Vec<Column>,
     contacts: Vec<Contact>,
     identifier: Option<Identifier>,
+    units_required: bool,
     fields: usize,
     units: UnitRules,
     zone: Tz,
@@ -97,6 +98,15 @@ impl Scratch {
             ..ContactFacts::default()
         });
         [contact, types[0], types[1], types[2]]
+    }
+
+    /// Conversation types that the contact has units of, as bits 1, 2 and 4.
+    #[must_use]
+    pub fn unit_types(&self) -> i16 {
+        self.units
+            .iter()
+            .filter_map(|unit| unit.conversation_type)
+            .fold(0, |bits, kind| bits | kind.bit())
     }
 
     /// The text of a unit: canonical when it is valid, as given otherwise.
@@ -168,12 +178,26 @@ impl Report {
             .and_then(|column| shape.columns.get(column))
             .and_then(|column| column.contact);
         match (contact, self.field.and_then(|field| fields.get(field))) {
-            (Some(contact), Some(value)) => {
-                let shown: String = value.trim().chars().take(SHOWN_CHARS).collect();
-                format!("\"{shown}\" is not a valid {}", contact.unit_type.words()).into()
-            }
+            (Some(contact), Some(value)) => not_valid(value, contact.unit_type).into(),
             _ => "the contact has no valid unit".into(),
         }
+    }
+}
+
+fn not_valid(value: &str, unit_type: UnitType) -> String {
+    let shown: String = value.trim().chars().take(SHOWN_CHARS).collect();
+    format!("\"{shown}\" is not a valid {}", unit_type.words())
+}
+
+/// Why a row is refused whose units are all bad, or missing.
+fn without_unit(s: &Scratch) -> Refused {
+    let first = s.units.first();
+    Refused {
+        reason: Reason::NoValidDevice,
+        column: first.map(|unit| unit.column),
+        message: first.map_or(Cow::Borrowed("the row has no unit"), |unit| {
+            not_valid(s.text_of(unit), unit.unit_type).into()
+        }),
     }
 }
 
@@ -188,7 +212,7 @@ pub struct Checked {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct Refused {
-    /// Stable code, of severity row.
+    /// Stable code, of severity row; `no_valid_device` where units are required.
     pub reason: Reason,
     /// Column of the list, from 0; `None` when the row as a whole is meant.
     pub column: Option<usize>,
@@ -243,6 +267,7 @@ impl RowRules {
             columns,
             contacts,
             identifier,
+            units_required: shape.units_required,
             fields: names.len(),
             units,
             zone: account.time_zone,
@@ -255,11 +280,12 @@ impl RowRules {
     /// In this order (contact-lists §2.3, list-automation §4.7, §4.8): number of fields, unique
     /// identifier, values, units. A blank cell makes no unit; the same unit (type, canonical
     /// form, inbox) twice makes one, from the first column; a unit that is not valid is kept as
-    /// given and reported; a contact without any valid unit is loaded and reported.
+    /// given and reported; a contact without any valid unit is loaded and reported, unless units
+    /// are required.
     ///
     /// # Errors
     /// [`Refused`] with `too_few_columns`, `too_many_columns`, `empty_client_id`, `bad_value` or
-    /// `bad_date`.
+    /// `bad_date`; `no_valid_device` where units are required.
     pub fn check(&self, fields: Fields<'_>, s: &mut Scratch) -> Result<Checked, Refused> {
         s.clear();
         self.check_length(fields)?;
@@ -281,6 +307,9 @@ impl RowRules {
             self.add_unit(contact, fields, s);
         }
         if !self.contacts.is_empty() && !s.units.iter().any(|unit| unit.valid) {
+            if self.units_required {
+                return Err(without_unit(s));
+            }
             s.reports.push(Report {
                 reason: Reason::NoValidDevice,
                 column: None,

@@ -17,6 +17,15 @@ use crate::value::ColumnType;
 /// Most columns a list may have (contact-lists §2.3, column limit).
 pub const MAX_COLUMNS: usize = 200;
 
+/// What columns are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A contact list.
+    Contacts,
+    /// A do-not-contact list.
+    Units,
+}
+
 /// One column of a list, as a person asks for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,7 +52,7 @@ pub struct ContactSpec {
     #[serde(rename = "type")]
     pub unit_type: UnitType,
     /// Name of the inbox to send from; `None` only for `conversation_id`, whose inbox is found
-    /// from the conversation.
+    /// from the conversation, and for do-not-contact lists.
     #[serde(default)]
     pub inbox: Option<String>,
 }
@@ -89,6 +98,20 @@ impl ShapeSpec {
     /// # Errors
     /// [`ShapeError`] with the first field that is wrong.
     pub fn check(&self) -> Result<(), ShapeError> {
+        self.check_for(Purpose::Contacts)
+    }
+
+    /// Checks the columns of files for a do-not-contact list: as [`check`](Self::check), but
+    /// nothing is sent, so no column has an inbox; and nothing but units is kept, so every column
+    /// is text (contact-lists §2.5).
+    ///
+    /// # Errors
+    /// [`ShapeError`] with the first field that is wrong.
+    pub fn check_units(&self) -> Result<(), ShapeError> {
+        self.check_for(Purpose::Units)
+    }
+
+    fn check_for(&self, purpose: Purpose) -> Result<(), ShapeError> {
         let error = |reason, field: String, message: String, hint: &str| {
             Err(ShapeError {
                 reason,
@@ -142,7 +165,10 @@ impl ShapeSpec {
                     "Rename one of them: case, blanks, _ and - do not tell names apart.",
                 );
             }
-            column.check_contact(i)?;
+            match purpose {
+                Purpose::Contacts => column.check_contact(i)?,
+                Purpose::Units => column.check_unit(i)?,
+            }
         }
         if !self.columns.iter().any(|column| column.contact.is_some()) {
             return error(
@@ -150,7 +176,12 @@ impl ShapeSpec {
                 "columns".to_owned(),
                 "no column holds phones, e-mail addresses or other units to reach a contact at"
                     .to_owned(),
-                "Mark at least one column with \"contact\": {\"type\": …, \"inbox\": …}.",
+                match purpose {
+                    Purpose::Contacts => {
+                        "Mark at least one column with \"contact\": {\"type\": …, \"inbox\": …}."
+                    }
+                    Purpose::Units => "Mark at least one column with \"contact\": {\"type\": …}.",
+                },
             );
         }
         for (field, role) in [
@@ -182,6 +213,36 @@ impl ShapeSpec {
 }
 
 impl ColumnSpec {
+    fn check_unit(&self, i: usize) -> Result<(), ShapeError> {
+        let error = |field: &str, message: &str, hint: &str| {
+            Err(ShapeError {
+                reason: Reason::Rule,
+                field: format!("columns[{i}].{field}"),
+                message: format!("the column \"{}\" {message}", self.name),
+                hint: hint.to_owned(),
+            })
+        };
+        if self.column_type != ColumnType::Text {
+            return error(
+                "type",
+                "is for a do-not-contact list, which keeps units only",
+                "Leave the type out.",
+            );
+        }
+        if self
+            .contact
+            .as_ref()
+            .is_some_and(|contact| contact.inbox.is_some())
+        {
+            return error(
+                "contact.inbox",
+                "has an inbox, and nothing is sent from a do-not-contact list",
+                "Leave the inbox out.",
+            );
+        }
+        Ok(())
+    }
+
     fn check_contact(&self, i: usize) -> Result<(), ShapeError> {
         let Some(contact) = &self.contact else {
             return Ok(());
@@ -264,6 +325,13 @@ pub struct Shape {
     /// Attempt result that an invalid unit is loaded with (list-automation §4.7 T-7).
     #[serde(default)]
     pub invalid_result_id: Option<i64>,
+    /// Number of the list's latest record; the records of a load are numbered from the next one on.
+    #[serde(default)]
+    pub last_record_id: i64,
+    /// Whether a row without a valid unit is refused instead of loaded: true for a do-not-contact
+    /// list, to which a row is nothing but its units (contact-lists §2.5).
+    #[serde(default)]
+    pub units_required: bool,
 }
 
 #[cfg(test)]
@@ -349,6 +417,36 @@ mod tests {
                 "{error}"
             );
             assert!(!error.hint.is_empty());
+        }
+    }
+
+    #[test]
+    fn columns_of_units_have_neither_inbox_nor_type() {
+        let units = spec(json!({"columns": [
+            {"name": "Phone", "contact": {"type": "phone"}}, {"name": "Why"}
+        ]}));
+        assert_eq!(units.check_units(), Ok(()));
+        assert_eq!(units.check().unwrap_err().field, "columns[0].contact.inbox");
+        for (wrong, field) in [
+            (
+                json!({"name": "Phone", "contact": {"type": "phone", "inbox": "Voice"}}),
+                "columns[0].contact.inbox",
+            ),
+            (
+                json!({"name": "Phone", "type": "integer", "contact": {"type": "phone"}}),
+                "columns[0].type",
+            ),
+            (json!({"name": "Phone"}), "columns"),
+            (
+                json!({"name": "sys_x", "contact": {"type": "phone"}}),
+                "columns[0].name",
+            ),
+        ] {
+            let error = spec(json!({"columns": [wrong]})).check_units().unwrap_err();
+            assert_eq!(
+                (error.field.as_str(), error.hint.is_empty()),
+                (field, false)
+            );
         }
     }
 

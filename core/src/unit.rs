@@ -49,6 +49,14 @@ text_enum! {
     }
 }
 
+impl ConversationType {
+    /// Its bit in a set of conversation types: 1, 2 or 4.
+    #[must_use]
+    pub const fn bit(self) -> i16 {
+        1 << self as i16
+    }
+}
+
 impl UnitType {
     /// What people call such a unit.
     #[must_use]

@@ -238,6 +238,7 @@ impl<'a> Outcome<'a> {
         for (column, code) in CODE_COLUMNS.into_iter().zip(scratch.codes()) {
             contact.insert(column.to_owned(), json!(code.as_str()));
         }
+        contact.insert("sys_unit_types".to_owned(), json!(scratch.unit_types()));
         contact.insert("list_id".to_owned(), json!(shape.list_id));
         contact.insert("sys_id".to_owned(), json!(sys_id));
         self.contacts.push(Value::Object(contact));

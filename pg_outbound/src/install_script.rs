@@ -14,8 +14,36 @@ extension_sql_file!(
     requires = [
         extension_version,
         account::check_account,
+        campaigns::check_calendar,
+        campaigns::calendar_state,
+        campaigns::check_attempt_control,
+        campaigns::check_campaign_settings,
         codes::derive_codes,
+        conditions::check_condition,
+        conditions::condition_sql,
+        conditions::check_order,
+        conditions::order_sql,
         contacts::check_contacts,
+        engine::attempts::start,
+        engine::attempts::settle,
+        engine::attempts::release,
+        engine::attempts::extend,
+        engine::attempts::finish,
+        engine::attempts::schedule_callback,
+        engine::claim::claim,
+        engine::duties::sweep_leases,
+        engine::duties::end_waiting,
+        engine::duties::_release_campaign,
+        engine::duties::complete_campaigns,
+        engine::explain::explain,
+        engine::operator::exclude,
+        engine::operator::reset,
+        engine::operator::reevaluate,
+        engine::operator::move_callback,
+        engine::operator::cancel_callback,
+        engine::operator::_rederive_list,
+        engine::operator::_rederive_contacts,
+        engine::operator::check_consistency,
         files::file_name_matches,
         files::file_is_in_transfer,
         files::list_name_from,
@@ -32,7 +60,10 @@ extension_sql_file!(
         lists::check_job_columns,
         lists::check_header,
         lists::match_header,
-        rules::check_job_rules
+        rules::check_job_rules,
+        suppression::check_units,
+        suppression::suppression_definition,
+        schedules::next_run
     ]
 );
 extension_sql_file!(
@@ -112,14 +143,69 @@ extension_sql_file!(
     requires = ["add_contacts"]
 );
 extension_sql_file!(
-    "../../sql/19_views.sql",
-    name = "views",
+    "../../sql/21_calendar.sql",
+    name = "calendar",
     requires = ["public_keys"]
 );
 extension_sql_file!(
-    "../../sql/20_maintenance.sql",
-    name = "maintenance",
+    "../../sql/22_attempt_control.sql",
+    name = "attempt_control",
+    requires = ["calendar"]
+);
+extension_sql_file!(
+    "../../sql/23_suppression.sql",
+    name = "suppression",
+    requires = ["attempt_control"]
+);
+extension_sql_file!(
+    "../../sql/24_campaign.sql",
+    name = "campaign",
+    requires = ["suppression"]
+);
+extension_sql_file!(
+    "../../sql/25_conversation.sql",
+    name = "conversation",
+    requires = ["campaign"]
+);
+extension_sql_file!(
+    "../../sql/26_attempt_log.sql",
+    name = "attempt_log",
+    requires = ["conversation"]
+);
+extension_sql_file!(
+    "../../sql/27_counters.sql",
+    name = "counters",
+    requires = ["attempt_log"]
+);
+extension_sql_file!(
+    "../../sql/28_dialer.sql",
+    name = "dialer",
+    requires = ["counters"]
+);
+extension_sql_file!(
+    "../../sql/30_conversation_list.sql",
+    name = "conversation_list",
+    requires = ["dialer"]
+);
+extension_sql_file!(
+    "../../sql/32_views.sql",
+    name = "views",
+    requires = ["conversation_list"]
+);
+extension_sql_file!(
+    "../../sql/33_campaign_status.sql",
+    name = "campaign_status",
     requires = ["views"]
+);
+extension_sql_file!(
+    "../../sql/34_file_preview.sql",
+    name = "file_preview",
+    requires = ["campaign_status"]
+);
+extension_sql_file!(
+    "../../sql/40_maintenance.sql",
+    name = "maintenance",
+    requires = ["file_preview"]
 );
 extension_sql_file!(
     "../../sql/80_rule_functions.sql",

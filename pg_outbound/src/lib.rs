@@ -11,15 +11,20 @@ pgrx::pg_module_magic!();
 
 mod account;
 mod background;
+mod campaigns;
 mod codes;
+mod conditions;
 mod contacts;
+mod engine;
 mod error;
 mod files;
 mod install_script;
 mod list_ddl;
 mod lists;
 mod rules;
+mod schedules;
 mod settings;
+mod suppression;
 #[cfg(any(test, feature = "pg_test"))]
 mod testing;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use outbound_core::header::{HeaderError, check_names, match_columns};
 use outbound_core::identifier::{self, header_key};
-use outbound_core::job::JobRules;
+use outbound_core::job::{Action, JobRules};
 use outbound_core::shape::{ColumnSpec, Shape, ShapeError, ShapeSpec};
 use outbound_core::unit::{ConversationType, UnitType, inbox_fits};
 use outbound_core::value::ColumnType;
@@ -24,7 +24,7 @@ const COLUMN_NAME_BYTES: usize = 63;
 
 /// An inbox, as the database describes it.
 #[derive(Deserialize)]
-struct Inbox {
+pub(crate) struct Inbox {
     inbox_id: i64,
     conversation_type: ConversationType,
 }
@@ -123,11 +123,14 @@ pub fn list_definition(spec: &str, inboxes: JsonB) -> JsonB {
 pub fn definition_for_header(rules: JsonB, header: JsonB, inboxes: JsonB) -> JsonB {
     let names: Vec<String> = own_document("the header", header.0);
     let rules: JobRules = own_document("the rules of the job", rules.0);
-    JsonB(define(&rules.list_spec(&names), &inboxes.0).unwrap_or_else(|error| {
-        json!({"refused": {
-            "reason": error.reason.code(), "message": error.to_string(), "detail": Value::Null, "hint": error.hint,
-        }})
-    }))
+    JsonB(define(&rules.list_spec(&names), &inboxes.0).unwrap_or_else(refused))
+}
+
+/// Answer of a decision that refuses a file because its columns make no list.
+pub(crate) fn refused(error: ShapeError) -> Value {
+    json!({"refused": {
+        "reason": error.reason.code(), "message": error.to_string(), "detail": Value::Null, "hint": error.hint,
+    }})
 }
 
 /// Checks the columns of a job's rules against the inboxes that exist.
@@ -138,7 +141,8 @@ pub fn definition_for_header(rules: JsonB, header: JsonB, inboxes: JsonB) -> Jso
 #[search_path(pg_catalog, pg_temp)]
 pub fn check_job_columns(rules: JsonB, inboxes: JsonB) {
     let rules: JobRules = own_document("the rules of the job", rules.0);
-    if rules.columns.is_empty() {
+    // The columns for a do-not-contact list name no inboxes.
+    if rules.columns.is_empty() || rules.action == Action::ImportSuppression {
         return;
     }
     if let Err(error) = define(&rules.list_spec(&[]), &inboxes.0) {
@@ -175,7 +179,14 @@ fn refusal(error: HeaderError) -> JsonB {
 
 fn define(spec: &ShapeSpec, inboxes: &Value) -> Result<Value, ShapeError> {
     spec.check()?;
-    let inboxes: BTreeMap<String, Inbox> = own_document("the inboxes", inboxes.clone());
+    complete(spec, &own_document("the inboxes", inboxes.clone()))
+}
+
+/// The definition that a checked specification stands for.
+pub(crate) fn complete(
+    spec: &ShapeSpec,
+    inboxes: &BTreeMap<String, Inbox>,
+) -> Result<Value, ShapeError> {
     let mut taken: Vec<String> = vec!["list_id".to_owned()];
     let mut columns = Vec::with_capacity(spec.columns.len());
     for (i, column) in spec.columns.iter().enumerate() {
@@ -188,7 +199,7 @@ fn define(spec: &ShapeSpec, inboxes: &Value) -> Result<Value, ShapeError> {
                 hint: "Give the column a name with a letter or digit.".to_owned(),
             })?;
         taken.push(column_name.clone());
-        let (inbox_id, conversation_type) = inbox_of(column, i, &inboxes)?;
+        let (inbox_id, conversation_type) = inbox_of(column, i, inboxes)?;
         columns.push(DefinedColumn {
             name: column.name.clone(),
             column_name,

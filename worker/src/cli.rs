@@ -4,8 +4,10 @@
 pub mod doctor;
 pub mod import;
 pub mod keys;
+pub mod preview;
 pub mod run;
 pub mod serve;
+pub mod suppress;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -40,6 +42,10 @@ pub enum Command {
     Serve(serve::ServeArgs),
     /// Load a local file into a contact list.
     Import(import::ImportArgs),
+    /// Show the first contacts that importing a local file would make; nothing changes in the database.
+    Preview(preview::PreviewArgs),
+    /// Put the units in a local file on a do-not-contact list.
+    Suppress(suppress::SuppressArgs),
     /// Make or show the worker's keys.
     Keys(keys::KeysArgs),
     /// Check the set-up.
@@ -58,6 +64,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Run(args) => run::run(&settings, args).await,
         Command::Serve(args) => serve::serve(&settings, args).await,
         Command::Import(args) => import::import(&settings, args).await,
+        Command::Preview(args) => preview::preview(&settings, args).await,
+        Command::Suppress(args) => suppress::suppress(&settings, args).await,
         Command::Keys(args) => keys::keys(&settings, args).await,
         Command::Doctor => doctor::doctor(&settings).await,
         Command::Completions { shell } => {

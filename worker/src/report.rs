@@ -1,13 +1,15 @@
 //! What a run did, for people and for programs. A dry run's report is made by the same code from the
 //! same answers, so that it equals the one of the real run.
 
+mod sample;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use outbound_core::reason::Reason;
 use serde::Serialize;
 
-use crate::database::protocol::{FinishedRun, Published, RunStatus};
+use crate::database::protocol::{FinishedRun, Published, RunStatus, Sample};
 use crate::error::Failure;
 use crate::load::Timings;
 
@@ -86,6 +88,9 @@ pub struct FileReport {
     /// Counts of an imported file.
     #[serde(flatten)]
     pub published: Option<Published>,
+    /// The first contacts it made, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
     /// Refused rows and reports by reason code.
     pub reasons: BTreeMap<String, u64>,
     /// Who signed it.
@@ -267,7 +272,19 @@ impl fmt::Display for RunReport {
             if let Some(hint) = &file.hint {
                 write!(f, "\n            hint: {hint}")?;
             }
-            if let Some(p) = &file.published {
+            if let Some(p) = file.published.as_ref().filter(|p| p.table.is_none()) {
+                write!(
+                    f,
+                    "\n            {} rows: {} added, {} duplicates, {} rejected; {} units added, {} removed; do-not-contact list \"{}\"",
+                    p.rows_read,
+                    p.added,
+                    p.duplicates,
+                    p.rejected,
+                    p.records_added,
+                    p.records_removed,
+                    p.list
+                )?;
+            } else if let Some(p) = &file.published {
                 write!(
                     f,
                     "\n            {} rows: {} added, {} updated ({} unchanged), {} duplicates, {} rejected; {} records; list \"{}\"",
@@ -280,6 +297,9 @@ impl fmt::Display for RunReport {
                     p.records_added,
                     p.list
                 )?;
+            }
+            if let Some(sample) = &file.sample {
+                write!(f, "{sample}")?;
             }
             if !file.reasons.is_empty() {
                 let list: Vec<String> = file

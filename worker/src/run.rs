@@ -235,7 +235,7 @@ impl Worker {
         let trial = async {
             execute(main.client(), "BEGIN").await?;
             let run = Protocol::new(main.client()).dry_run(job).await?;
-            self.rehearse(&main, run, &Origin::Server).await
+            self.rehearse(&main, run, &Origin::Server, None).await
         };
         let report = stop.unless_told(trial).await;
         main.abort().await;
@@ -247,9 +247,14 @@ impl Worker {
         main: &Session,
         run: i64,
         origin: &Origin<'_>,
+        sample: Option<i32>,
     ) -> Result<RunReport, Failure> {
         match self.claim(main, Some(run)).await? {
-            Some(claim) => Run::new(self, &claim, main, true).to_its_end(origin).await,
+            Some(claim) => {
+                Run::trial(self, &claim, main, sample)
+                    .to_its_end(origin)
+                    .await
+            }
             None => Ok(RunReport::of_status(&self.status(main, run).await?)),
         }
     }
@@ -265,29 +270,12 @@ impl Worker {
         dry_run: bool,
         stop: &Stop,
     ) -> Result<RunReport, Failure> {
-        if !file.is_file() {
-            return Err(Failure::new(
-                Reason::NotRegularFile,
-                format!("{} is not a regular file", file.display()),
-            )
-            .with_hint("name a CSV file with a header row"));
+        if dry_run {
+            return self.rehearse_local(file, rules, None, stop).await;
         }
-        JobRules::parse(&rules, Source::Local)
-            .map_err(|error| Failure::new(Reason::Rule, error.to_string()).with_hint(error.hint))?;
+        check_local(file, &rules)?;
         let main = stop.unless_told(self.connect()).await?;
         let origin = Origin::Local(file);
-        if dry_run {
-            let trial = async {
-                execute(main.client(), "BEGIN").await?;
-                let run = Protocol::new(main.client())
-                    .start_import(&rules, None, true)
-                    .await?;
-                self.rehearse(&main, run, &origin).await
-            };
-            let report = stop.unless_told(trial).await;
-            main.abort().await;
-            return report;
-        }
         // In one transaction: nobody else could take the run of a process that died in between.
         let entered = async {
             execute(main.client(), "BEGIN").await?;
@@ -300,6 +288,33 @@ impl Worker {
             (_, Some(claim)) => self.carry_out_from(claim, &origin, stop).await,
             (run, None) => Ok(RunReport::of_status(&self.status(&main, run).await?)),
         }
+    }
+
+    /// Does all that importing one local file by these rules would do, and undoes it; with `sample`, the
+    /// report shows so many of the first contacts.
+    ///
+    /// # Errors
+    /// What kept the trial from its end; a file that failed is in the report.
+    pub async fn rehearse_local(
+        &self,
+        file: &Path,
+        rules: Value,
+        sample: Option<i32>,
+        stop: &Stop,
+    ) -> Result<RunReport, Failure> {
+        check_local(file, &rules)?;
+        let main = stop.unless_told(self.connect()).await?;
+        let trial = async {
+            execute(main.client(), "BEGIN").await?;
+            let run = Protocol::new(main.client())
+                .start_import(&rules, None, true)
+                .await?;
+            self.rehearse(&main, run, &Origin::Local(file), sample)
+                .await
+        };
+        let report = stop.unless_told(trial).await;
+        main.abort().await;
+        report
     }
 
     /// Takes queued runs on this connection until told to stop.
@@ -344,4 +359,18 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Refuses what cannot be imported before anything is asked of the database.
+fn check_local(file: &Path, rules: &Value) -> Result<(), Failure> {
+    if !file.is_file() {
+        return Err(Failure::new(
+            Reason::NotRegularFile,
+            format!("{} is not a regular file", file.display()),
+        )
+        .with_hint("name a CSV file with a header row"));
+    }
+    JobRules::parse(rules, Source::Local)
+        .map(drop)
+        .map_err(|error| Failure::new(Reason::Rule, error.to_string()).with_hint(error.hint))
 }

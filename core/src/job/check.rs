@@ -2,10 +2,11 @@
 
 use super::scanned::is_scanned;
 use super::{
-    AppendType, ConnectionRules, EncryptionRules, FileRules, FormatRules, JobRules, MaxRejected,
-    RuleError, Source,
+    Action, AppendType, ConnectionRules, EncryptionRules, FileRules, FormatRules, JobRules,
+    MaxRejected, RuleError, Source,
 };
 use crate::identifier::check_display_name;
+use crate::shape::ShapeError;
 
 /// Longest time for which a file can be asked to rest, in seconds.
 const MAX_SETTLE_SECONDS: u32 = 86_400;
@@ -86,16 +87,10 @@ impl JobRules {
         }
         self.format.check()?;
         self.encryption.check()?;
-        if let Some(name) = &self.target_list {
-            check_display_name(name).map_err(|bad| {
-                error(
-                    "target_list",
-                    bad.to_string(),
-                    "Name a list, or leave this out to use the stem of the file's name.",
-                )
-            })?;
+        match self.action {
+            Action::ImportFile => self.check_contact_list()?,
+            Action::ImportSuppression => self.check_suppression_list()?,
         }
-        self.check_columns()?;
         match self.max_rejected {
             Some(MaxRejected::Share(share)) if !(0.0..=1.0).contains(&share) => Err(error(
                 "max_rejected.share",
@@ -106,13 +101,64 @@ impl JobRules {
         }
     }
 
+    fn check_contact_list(&self) -> Result<(), RuleError> {
+        if let Some(name) = &self.target_list {
+            check_display_name(name).map_err(|bad| {
+                error(
+                    "target_list",
+                    bad.to_string(),
+                    "Name a list, or leave this out to use the stem of the file's name.",
+                )
+            })?;
+        }
+        if self.target_suppression_list.is_some() {
+            return Err(error(
+                "target_suppression_list",
+                "is given, but the action import_file fills a contact list",
+                "Use target_list, or the action import_suppression.",
+            ));
+        }
+        self.check_columns()
+    }
+
+    /// A file for a do-not-contact list has units and nothing else (contact-lists §2.5).
+    fn check_suppression_list(&self) -> Result<(), RuleError> {
+        const TARGET: &str = "target_suppression_list";
+        let name = required(self.target_suppression_list.as_ref(), TARGET)?;
+        check_display_name(name)
+            .map_err(|bad| error(TARGET, bad.to_string(), "Name a do-not-contact list."))?;
+        if !matches!(
+            self.append_type,
+            AppendType::AppendOnly | AppendType::FlushAndAppend
+        ) {
+            return Err(error(
+                "append_type",
+                format!("{} is not for do-not-contact lists", self.append_type),
+                "Use append_only or flush_and_append.",
+            ));
+        }
+        let of_contacts = [
+            ("target_list", self.target_list.is_some()),
+            ("identifier", self.identifier.is_some()),
+            ("contact_name", self.contact_name.is_some()),
+            ("close_if_all", self.close_if_all),
+        ];
+        if let Some((field, _)) = of_contacts.into_iter().find(|&(_, given)| given) {
+            return Err(error(
+                field,
+                "is given, but the action import_suppression fills a do-not-contact list",
+                "Leave it out: it belongs to contact lists.",
+            ));
+        }
+        if self.columns.is_empty() {
+            return Ok(());
+        }
+        self.list_spec(&[]).check_units().map_err(of_shape)
+    }
+
     fn check_columns(&self) -> Result<(), RuleError> {
         if !self.columns.is_empty() {
-            return self.list_spec(&[]).check().map_err(|bad| RuleError {
-                field: bad.field,
-                message: bad.message,
-                hint: bad.hint,
-            });
+            return self.list_spec(&[]).check().map_err(of_shape);
         }
         if self.append_type == AppendType::NewListOnly {
             return Err(error(
@@ -136,6 +182,14 @@ impl JobRules {
             )),
             None => Ok(()),
         }
+    }
+}
+
+fn of_shape(bad: ShapeError) -> RuleError {
+    RuleError {
+        field: bad.field,
+        message: bad.message,
+        hint: bad.hint,
     }
 }
 

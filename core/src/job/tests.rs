@@ -307,6 +307,48 @@ fn a_job_that_only_appends_needs_no_columns_and_then_no_roles() {
 }
 
 #[test]
+fn units_of_a_do_not_contact_list_have_a_target_and_no_inbox() {
+    let good = json!({
+        "action": "import_suppression", "append_type": "append_only",
+        "target_suppression_list": "Opted out",
+        "columns": [{"name": "phone", "contact": {"type": "phone"}}]
+    });
+    let with = |key: &str, value: Value| {
+        let mut changed = good.clone();
+        changed[key] = value;
+        JobRules::parse(&changed, Source::Local)
+    };
+    assert!(with("append_type", json!("flush_and_append")).is_ok());
+    assert!(with("columns", json!([])).is_ok());
+    let inbox = json!([{"name": "phone", "contact": {"type": "phone", "inbox": "Voice"}}]);
+    for (key, value, field) in [
+        (
+            "target_suppression_list",
+            json!(null),
+            "target_suppression_list",
+        ),
+        (
+            "target_suppression_list",
+            json!(" "),
+            "target_suppression_list",
+        ),
+        ("append_type", json!("new_list_only"), "append_type"),
+        ("append_type", json!("append_and_update"), "append_type"),
+        ("target_list", json!("Customers"), "target_list"),
+        ("identifier", json!("phone"), "identifier"),
+        ("contact_name", json!("phone"), "contact_name"),
+        ("close_if_all", json!(true), "close_if_all"),
+        ("columns", inbox, "columns[0].contact.inbox"),
+        ("columns", json!([{"name": "phone"}]), "columns"),
+        ("action", json!("import_file"), "target_suppression_list"),
+    ] {
+        let error = with(key, value).unwrap_err();
+        assert_eq!(error.field, field, "{error}");
+        assert!(!error.hint.is_empty());
+    }
+}
+
+#[test]
 fn a_local_file_has_neither_connection_nor_files() {
     let local = |document: &Value| JobRules::parse(document, Source::Local);
     assert_eq!(local(&document()).unwrap_err().field, "connection");

@@ -62,6 +62,8 @@ fn list() -> Shape {
         identifier: Some(0),
         contact_name: None,
         invalid_result_id: None,
+        last_record_id: 0,
+        units_required: false,
     }
 }
 
@@ -296,6 +298,33 @@ fn without_an_identifier_column_rows_have_none() {
     let checked = rules.check(row.fields(), &mut Scratch::default()).unwrap();
     assert_eq!(checked.identifier_field, None);
     assert_eq!(rules.identifier(row.fields()), None);
+}
+
+#[test]
+fn where_units_are_required_a_row_without_a_valid_one_is_refused() {
+    let shape = Shape {
+        units_required: true,
+        identifier: None,
+        ..list()
+    };
+    let names: Vec<String> = shape.columns.iter().map(|c| c.name.clone()).collect();
+    let rules = RowRules::new(&shape, &names, &account()).unwrap();
+    let mut s = Scratch::default();
+    let mut check = |phone: &str, email: &str| {
+        let row = Row::new(&["", phone, "", "", email, "", ""]);
+        rules
+            .check(row.fields(), &mut s)
+            .map(|_| reasons(&s))
+            .map_err(|refused| (refused.reason, refused.column, refused.message.into_owned()))
+    };
+    let refused = |column, message: &str| Err((Reason::NoValidDevice, column, message.to_owned()));
+    assert_eq!(check(" ", ""), refused(None, "the row has no unit"));
+    assert_eq!(
+        check(" 12", "nobody"),
+        refused(Some(1), "\"12\" is not a valid phone number")
+    );
+    assert_eq!(check("12", "ann@example.org"), Ok(vec![Reason::BadDevice]));
+    assert_eq!(check("+44 20 7946 0958", ""), Ok(vec![]));
 }
 
 #[test]

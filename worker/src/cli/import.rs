@@ -13,10 +13,22 @@ use crate::settings::Settings;
 use crate::stop::Stop;
 use outbound_core::job::AppendType;
 use outbound_core::reason::Reason;
+use outbound_core::unit::UnitType;
 
 /// Arguments of `outbound import`.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
+    /// What to import.
+    #[command(flatten)]
+    pub what: FileArgs,
+    /// Do everything, then undo it: nothing changes in the database.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A local file, and what is to become of it.
+#[derive(Debug, clap::Args)]
+pub struct FileArgs {
     /// The file: CSV with a header row, or such a file encrypted with OpenPGP (with --encrypted).
     pub file: PathBuf,
     /// Name of the contact list.
@@ -25,7 +37,7 @@ pub struct ImportArgs {
     /// new_list_only, append_only, append_and_update or flush_and_append.
     #[arg(long, default_value = "new_list_only")]
     pub append: AppendType,
-    /// Contact column of a NEW list: COLUMN=TYPE:INBOX, where TYPE is phone, email, messenger_id or username; an existing list keeps its own columns.
+    /// Contact column of a NEW list: COLUMN=TYPE:INBOX, where TYPE is phone, email, messenger_id or username, or COLUMN=conversation_id; an existing list keeps its own columns.
     #[arg(long, value_name = "COLUMN=TYPE:INBOX")]
     pub contact: Vec<String>,
     /// Type of another column of a NEW list: COLUMN=TYPE, where TYPE is text, integer, numeric, boolean, date or timestamptz; an existing list keeps its own columns.
@@ -55,9 +67,6 @@ pub struct ImportArgs {
     /// Fail the file when more rows than this are refused: a number, or a share like 5%.
     #[arg(long, value_name = "ROWS|SHARE%")]
     pub max_rejected: Option<String>,
-    /// Do everything, then undo it: nothing changes in the database.
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// Imports one local file.
@@ -68,22 +77,25 @@ pub async fn import(settings: &Settings, args: ImportArgs) -> Result<Outcome, Fa
     let worker = Worker::open(settings)?;
     let stop = Stop::listen()?;
     let report = worker
-        .import_local(&args.file, rules(&args)?, args.dry_run, &stop)
+        .import_local(&args.what.file, rules(&args.what)?, args.dry_run, &stop)
         .await?;
     Ok(present(&report, settings.json))
 }
 
 /// The rules document that the flags stand for.
-fn rules(args: &ImportArgs) -> Result<Value, Failure> {
+pub(super) fn rules(args: &FileArgs) -> Result<Value, Failure> {
     let mut columns: Vec<Value> = Vec::new();
     for text in &args.contact {
         let (column, unit) = text
             .split_once('=')
             .ok_or_else(|| usage("--contact", text, "COLUMN=TYPE:INBOX"))?;
-        let (unit_type, inbox) = unit
-            .split_once(':')
-            .ok_or_else(|| usage("--contact", text, "COLUMN=TYPE:INBOX"))?;
-        columns.push(json!({"name": column, "contact": {"type": unit_type, "inbox": inbox}}));
+        let contact = match unit.split_once(':') {
+            Some((unit_type, inbox)) => json!({"type": unit_type, "inbox": inbox}),
+            // Its inbox is that of the conversation.
+            None if unit == UnitType::ConversationId.as_str() => json!({"type": unit}),
+            None => return Err(usage("--contact", text, "COLUMN=TYPE:INBOX")),
+        };
+        columns.push(json!({"name": column, "contact": contact}));
     }
     for text in &args.column {
         let (column, column_type) = text
@@ -115,7 +127,7 @@ fn rules(args: &ImportArgs) -> Result<Value, Failure> {
 }
 
 /// `100` or `5%` as the rules have it.
-fn max_rejected(text: Option<&str>) -> Result<Value, Failure> {
+pub(super) fn max_rejected(text: Option<&str>) -> Result<Value, Failure> {
     let Some(text) = text else {
         return Ok(Value::Null);
     };
@@ -139,7 +151,7 @@ fn max_rejected(text: Option<&str>) -> Result<Value, Failure> {
     }
 }
 
-fn usage(flag: &str, given: &str, form: &str) -> Failure {
+pub(super) fn usage(flag: &str, given: &str, form: &str) -> Failure {
     Failure::new(Reason::Rule, format!("{flag} {given}: not understood"))
         .with_hint(format!("write {form}"))
 }

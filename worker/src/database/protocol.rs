@@ -180,8 +180,48 @@ pub struct Published {
     pub records_removed: u64,
     /// Name of the list.
     pub list: String,
-    /// Its contact table in schema `outbound_list`.
-    pub table: String,
+    /// Its contact table in schema `outbound_list`; `None` for a do-not-contact list.
+    pub table: Option<String>,
+}
+
+/// The first contacts that a file made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Names of the user columns.
+    pub columns: Vec<String>,
+    /// The contacts, in the order of the file.
+    pub rows: Vec<SampleContact>,
+}
+
+/// One contact of a sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleContact {
+    /// Its identifier in the list.
+    pub id: String,
+    /// Its code.
+    pub status: String,
+    /// Its values, in the order of the columns.
+    pub values: Vec<Value>,
+    /// Its records, in their order.
+    pub records: Vec<SampleRecord>,
+}
+
+/// One record of a contact of a sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleRecord {
+    /// The unit.
+    pub unit: String,
+    /// Its kind.
+    #[serde(rename = "type")]
+    pub unit_type: String,
+    /// Column it comes from.
+    pub column: String,
+    /// Conversation type; none when its conversation is missing.
+    pub conversation_type: Option<String>,
+    /// Name of the inbox; none when its conversation is missing.
+    pub inbox: Option<String>,
+    /// Its code.
+    pub status: String,
 }
 
 /// What became of a remote file after its import.

@@ -79,6 +79,12 @@ impl CopyBuffer {
         self.bytes.put_i32(value);
     }
 
+    /// `smallint`.
+    pub fn int2(&mut self, value: i16) {
+        self.bytes.put_i32(2);
+        self.bytes.put_i16(value);
+    }
+
     /// `bigint`.
     pub fn int8(&mut self, value: i64) {
         self.bytes.put_i32(8);

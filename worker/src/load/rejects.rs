@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use bytes::Bytes;
-use outbound_core::reason::Reason;
+use outbound_core::reason::{Reason, Severity};
 use tokio_postgres::Client;
 
 use super::copy::{copy_in, queue_of};
@@ -30,8 +30,10 @@ pub struct Entry<'a> {
     pub line: u64,
     /// Column of the list concerned.
     pub column: Option<&'a str>,
-    /// Stable code; its severity says whether the row was loaded.
+    /// Stable code.
     pub reason: Reason,
+    /// Whether the row was refused, or loaded with a warning: with one reason it can be either.
+    pub severity: Severity,
     /// What is wrong, in words.
     pub message: &'a str,
     /// The row as it stands in the file.
@@ -75,7 +77,7 @@ impl Rejects {
             None => copy.null(),
         }
         copy.text(entry.reason.code());
-        copy.text(entry.reason.severity().as_str());
+        copy.text(entry.severity.as_str());
         text(copy, entry.message);
         text(copy, first_chars(entry.original, MAX_ORIGINAL_CHARS));
         if let Some(full) = copy.take_full() {
@@ -175,6 +177,7 @@ mod tests {
             line: 2,
             column: Some("phone"),
             reason: Reason::BadValue,
+            severity: Severity::Row,
             message: "no",
             original,
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use outbound_core::job::MaxRejected;
-use outbound_core::reason::Reason;
+use outbound_core::reason::{Reason, Severity};
 use outbound_core::row::{RowRules, Scratch};
 use outbound_core::shape::Shape;
 use outbound_core::value::{Decimal, Value};
@@ -146,7 +146,7 @@ impl Rows {
         self.reject(
             record,
             self.shape.identifier,
-            Reason::DuplicateClientId,
+            (Reason::DuplicateClientId, Severity::Row),
             &message,
         )
     }
@@ -192,7 +192,7 @@ impl Rows {
             },
         };
         self.counts.rejected += 1;
-        self.reject(record, column, reason, &message)?;
+        self.reject(record, column, (reason, Severity::Row), &message)?;
         self.check_limit()?;
         Ok(false)
     }
@@ -209,7 +209,7 @@ impl Rows {
         &mut self,
         record: &Record<'_>,
         column: Option<usize>,
-        reason: Reason,
+        (reason, severity): (Reason, Severity),
         message: &str,
     ) -> Result<(), Failure> {
         let column = column.and_then(|column| self.shape.columns.get(column));
@@ -217,6 +217,7 @@ impl Rows {
             line: record.line,
             column: column.map(|column| column.name.as_str()),
             reason,
+            severity,
             message,
             original: record.raw,
         })
@@ -250,7 +251,7 @@ impl Rows {
         message: &str,
     ) -> Result<(), Failure> {
         self.counts.warnings += 1;
-        self.reject(record, column, reason, message)
+        self.reject(record, column, (reason, Severity::Warning), message)
     }
 
     fn write_contact(&mut self, record: &Record<'_>) {
@@ -262,7 +263,7 @@ impl Rows {
             rules,
             ..
         } = self;
-        contact.row((6 + shape.columns.len()) as i16);
+        contact.row((7 + shape.columns.len()) as i16);
         contact.int4(shape.list_id);
         match rules.identifier(record.fields) {
             Some(identifier) => contact.text(identifier),
@@ -271,6 +272,7 @@ impl Rows {
         for status in scratch.codes() {
             contact.code(code(status.as_str()));
         }
+        contact.int2(scratch.unit_types());
         for value in &scratch.values {
             match *value {
                 Value::Null => contact.null(),
@@ -300,7 +302,7 @@ impl Rows {
             counts.records += 1;
             detail.row(10);
             detail.int4(shape.list_id);
-            detail.int8(counts.records.cast_signed());
+            detail.int8(shape.last_record_id + counts.records.cast_signed());
             match rules.identifier(record.fields) {
                 Some(identifier) => detail.text(identifier),
                 None => detail.number_text(counts.contacts),

@@ -140,6 +140,12 @@ impl Run<'_> {
         match self.load(rules, &arrived).await {
             Ok((published, reasons, signed_by)) => {
                 report.decision = "imported".to_owned();
+                if let Some(rows) = self.sample {
+                    report.sample = self
+                        .protocol()
+                        .sample_load(run, try_no, arrived.file_id, rows)
+                        .await?;
+                }
                 report.published = Some(published);
                 report.reasons = reasons;
                 report.signed_by = signed_by;

@@ -27,6 +27,8 @@ pub(super) struct Run<'a> {
     pub(super) claim: &'a ClaimedRun,
     pub(super) main: &'a Session,
     pub(super) dry_run: bool,
+    /// How many of the first contacts of each file the report shows; only a trial can tell.
+    pub(super) sample: Option<i32>,
     started: Instant,
     /// What is known so far: kept outside the steps, so that a run that breaks off still reports it.
     progress: Mutex<Progress>,
@@ -59,8 +61,22 @@ impl<'a> Run<'a> {
             claim,
             main,
             dry_run,
+            sample: None,
             started: Instant::now(),
             progress: Mutex::default(),
+        }
+    }
+
+    /// A run whose transaction its caller rolls back.
+    pub(super) fn trial(
+        worker: &'a Worker,
+        claim: &'a ClaimedRun,
+        main: &'a Session,
+        sample: Option<i32>,
+    ) -> Self {
+        Self {
+            sample,
+            ..Self::new(worker, claim, main, true)
         }
     }
 

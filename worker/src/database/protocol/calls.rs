@@ -187,6 +187,20 @@ impl<'a> Protocol<'a> {
         )
     }
 
+    /// The first contacts that a published file made, in a dry run; `None` when it made none.
+    pub async fn sample_load(
+        &self,
+        run: i64,
+        try_no: i32,
+        file: i64,
+        rows: i32,
+    ) -> Result<Option<Sample>, Failure> {
+        let sql = "SELECT outbound.sample_load($1, $2, $3, $4)";
+        let doing = "cannot look at what the file made";
+        let sampled: Option<Value> = self.one(sql, &[&run, &try_no, &file, &rows], doing).await?;
+        sampled.map(document).transpose()
+    }
+
     /// Tells what became of the remote file.
     pub async fn file_disposed(
         &self,

@@ -1,26 +1,15 @@
 -- Views: the contract with people and BI tools.
 
-CREATE FUNCTION outbound.contact_counts(p_table text)
-RETURNS TABLE (total bigint, callable bigint, planning bigint, open bigint, attempted bigint, flagged bigint, closed bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM outbound.list AS l WHERE l.table_name = p_table) THEN
-        RETURN;
-    END IF;
-    RETURN QUERY EXECUTE format($sql$
-        SELECT count(*), count(*) FILTER (WHERE t.sys_status = 'C'), count(*) FILTER (WHERE t.sys_status = 'I'),
-               count(*) FILTER (WHERE t.sys_status = 'Q'), count(*) FILTER (WHERE t.sys_status = 'A'),
-               count(*) FILTER (WHERE t.sys_status = 'F'), count(*) FILTER (WHERE t.sys_status = 'U')
-        FROM outbound_list.%I AS t $sql$, p_table);
-END
-$$;
-COMMENT ON FUNCTION outbound.contact_counts IS 'The seven counters of a list, counted from its contacts (contact-lists §12)';
-
 CREATE VIEW outbound.list_status AS
-SELECT l.name, c.total, c.callable, c.planning, c.open, c.attempted, c.flagged, c.closed,
+SELECT l.name, coalesce(c.callable + c.planning + c.open + c.attempted + c.flagged + c.closed, 0) AS total,
+       coalesce(c.callable, 0) AS callable, coalesce(c.planning, 0) AS planning, coalesce(c.open, 0) AS open,
+       coalesce(c.attempted, 0) AS attempted, coalesce(c.flagged, 0) AS flagged, coalesce(c.closed, 0) AS closed,
        l.table_name, l.secured, l.created_at, l.updated_at
-FROM outbound.list AS l CROSS JOIN LATERAL outbound.contact_counts(l.table_name) AS c;
+FROM outbound.list AS l
+LEFT JOIN LATERAL (
+    SELECT sum(n.callable)::bigint AS callable, sum(n.planning)::bigint AS planning, sum(n.open)::bigint AS open,
+           sum(n.attempted)::bigint AS attempted, sum(n.flagged)::bigint AS flagged, sum(n.closed)::bigint AS closed
+    FROM outbound.contact_count AS n WHERE n.list_id = l.list_id AND n.dimension = 'contact') AS c ON true;
 COMMENT ON VIEW outbound.list_status IS 'Contact lists with their seven counters, exact';
 COMMENT ON COLUMN outbound.list_status.name IS 'Name of the list';
 COMMENT ON COLUMN outbound.list_status.total IS 'Contacts in the list';

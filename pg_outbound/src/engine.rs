@@ -1,0 +1,33 @@
+//! The dialers' side of a contact list: reads contacts under lock, lets core's status machine decide, and
+//! writes back what changed.
+//!
+//! Every call goes the same way. It finds the tables of the list ([`catalog`]), locks the contacts it is
+//! about and reads them with all their records ([`store`]), applies one event of `outbound_core::machine` to
+//! each, and writes the changed rows in one statement a table. What belongs elsewhere follows in the same
+//! transaction: the attempt log and the journal ([`journal`]), the counters ([`counters`]).
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`spi`] | statements planned once a session, arrays in, rows out |
+//! | [`catalog`] | lists, campaigns and results as the calls need them, kept until the settings change |
+//! | [`store`] | contacts and records: locking, reading, writing |
+//! | [`journal`] | the attempt log and the contact events |
+//! | [`counters`] | what a change means for the counters of a list |
+//! | [`capacity`] | pacing: attempts in progress, attempts a minute, inbox rates |
+//! | [`claim`] | `claim` |
+//! | [`attempts`] | `start`, `settle`, `release`, `extend`, `finish`, callbacks |
+//! | [`duties`] | ended leases, ended waiting times, stopped and completed campaigns |
+//! | [`operator`] | `exclude`, `reset`, `reevaluate`, `check_consistency` |
+//! | [`explain`] | `explain` |
+
+mod attempts;
+mod capacity;
+mod catalog;
+mod claim;
+mod counters;
+mod duties;
+mod explain;
+mod journal;
+mod operator;
+mod spi;
+mod store;

@@ -1,0 +1,546 @@
+//! `claim`: up to n contacts for a dialer, with all it needs to reach them (contact-lists §7.1, §8.1).
+//!
+//! Contacts are found in three groups, each by a partial index over those that are callable: callbacks that
+//! agents planned and that are due, contacts whose time to be tried again has come, and contacts that wait
+//! for nothing. A scan only proposes: the gates of core decide about the locked contact. A unit on a
+//! do-not-contact list, or a conversation that is gone, shuts its record out at this moment (R13, R14), and
+//! the contact's next record has its turn.
+
+use std::collections::{HashMap, HashSet};
+
+use outbound_core::machine::gate::{Claimant, choose};
+use outbound_core::machine::{Category, Limits, Micros, OpenAttempt, Record, Rules};
+use outbound_core::unit::ConversationType;
+use pgrx::prelude::*;
+
+use super::catalog::{self, Campaign, CampaignList, List};
+use super::journal::{self, Event};
+use super::spi::{self, Arg, RawJson};
+use super::store::{self, Held, Which};
+use super::{capacity, counters};
+use crate::error::invalid;
+
+/// Most attempts that one call may claim.
+const MOST_AT_ONCE: i32 = 10_000;
+
+/// Which contacts a scan looks for, in the order of §8.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// A callback planned by an agent is due.
+    Callback,
+    /// Was attempted before, and its time to be tried again has come.
+    Retry,
+    /// Waits for nothing.
+    Fresh,
+}
+
+/// A claimed attempt, as the dialer gets it.
+struct Claimed {
+    attempt: i64,
+    list: String,
+    contact: String,
+    record: i64,
+    unit: store::Unit,
+    inbox: Option<i64>,
+    name: Option<String>,
+    fields: Option<RawJson>,
+    origin: &'static str,
+    until: Micros,
+}
+
+/// Takes up to `n` attempts of a campaign for a dialer; fewer, or none, when fewer may be made at this
+/// moment (`outbound.explain` tells why). Each must be started, settled or released before its lease ends.
+///
+/// # Errors
+/// Raises `undefined_object` for an unknown campaign, `invalid_parameter_value` for `n` out of 1 to 10,000
+/// or a dialer without a name.
+#[pg_extern(security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+#[allow(clippy::type_complexity, reason = "the columns of the answer, spelled out as SQL needs them")]
+pub fn claim(
+    campaign: &str,
+    n: i32,
+    dialer: &str,
+    at: default!(TimestampWithTimeZone, "now()"),
+) -> TableIterator<
+    'static,
+    (
+        name!(attempt_id, i64),
+        name!(list, String),
+        name!(contact_id, String),
+        name!(record_id, i64),
+        name!(unit, String),
+        name!(unit_type, String),
+        name!(conversation_type, String),
+        name!(inbox_id, Option<i64>),
+        name!(inbox, Option<String>),
+        name!(contact_name, Option<String>),
+        name!(fields, Option<RawJson>),
+        name!(origin, &'static str),
+        name!(lease_until, Option<TimestampWithTimeZone>),
+    ),
+> {
+    check(n, dialer);
+    let (kind, claimed, inboxes) = spi::connected(|| {
+        let id = catalog::campaign_id(campaign);
+        // Whoever stops the campaign waits for this claim, and this claim for whoever is stopping it.
+        spi::run(
+            "SELECT pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtext('outbound.campaign'), $1)",
+            &[Arg::Int4(capacity::key(id))],
+        );
+        catalog::refresh();
+        match catalog::campaign(id) {
+            Some(campaign) => {
+                let claimed = claim_of(&campaign, n, dialer, spi::moment(at));
+                let inboxes = inbox_names(&claimed);
+                (campaign.kind, claimed, inboxes)
+            }
+            None => (ConversationType::Call, Vec::new(), HashMap::new()),
+        }
+    });
+    TableIterator::new(claimed.into_iter().map(move |c| {
+        let inbox = c.inbox.and_then(|id| inboxes.get(&id).cloned());
+        (
+            c.attempt,
+            c.list,
+            c.contact,
+            c.record,
+            c.unit.value,
+            c.unit.unit_type,
+            kind.as_str().to_owned(),
+            c.inbox,
+            inbox,
+            c.name,
+            c.fields,
+            c.origin,
+            spi::timestamp(c.until),
+        )
+    }))
+}
+
+fn check(n: i32, dialer: &str) {
+    if !(1..=MOST_AT_ONCE).contains(&n) {
+        invalid(
+            format!("{n} attempts cannot be claimed at once"),
+            "",
+            "Give a number from 1 to 10000.",
+        );
+    }
+    if dialer.trim().is_empty() || dialer.chars().count() > 255 {
+        invalid(
+            "a dialer needs a name of 1 to 255 characters",
+            "",
+            "Give the name under which the dialer is known, for example its host.",
+        );
+    }
+}
+
+/// Whether the campaign may work at this moment (G1).
+pub fn is_open(campaign: &Campaign, at: Micros) -> bool {
+    campaign.state == "active" && calendar_state(campaign, at).0
+}
+
+/// Whether its calendar is open, and when that changes.
+pub fn calendar_state(campaign: &Campaign, at: Micros) -> (bool, Option<Micros>) {
+    let (Some(calendar), Some(moment)) = (&campaign.calendar, chrono::DateTime::from_timestamp_micros(at)) else {
+        return (true, None);
+    };
+    let state = calendar.state(moment);
+    (state.open, state.until.map(|until| until.timestamp_micros()))
+}
+
+fn claim_of(campaign: &Campaign, n: i32, dialer: &str, at: Micros) -> Vec<Claimed> {
+    let mut claimed = Vec::new();
+    if !is_open(campaign, at) {
+        return claimed;
+    }
+    capacity::take_turn(campaign);
+    let room = capacity::of_campaign(campaign, at);
+    let wanted = usize::try_from(i64::from(n).min(room.free)).unwrap_or(0);
+    let mut rates = InboxRates::default();
+    for group in [Group::Callback, Group::Retry, Group::Fresh] {
+        for entry in &campaign.lists {
+            if claimed.len() >= wanted {
+                break;
+            }
+            if let Some(list) = catalog::list(entry.list_id) {
+                let mut search = Search {
+                    campaign,
+                    list: &list,
+                    entry,
+                    group,
+                    dialer,
+                    at,
+                };
+                search.collect(wanted, &mut claimed, &mut rates);
+            }
+        }
+    }
+    if campaign.settings.max_per_minute.is_some() && !claimed.is_empty() {
+        capacity::note("campaign_id", campaign.id, claimed.len(), at);
+    }
+    rates.note(at);
+    claimed
+}
+
+/// Looking for contacts of one group in one list.
+struct Search<'a> {
+    campaign: &'a Campaign,
+    list: &'a List,
+    entry: &'a CampaignList,
+    group: Group,
+    dialer: &'a str,
+    at: Micros,
+}
+
+impl Search<'_> {
+    fn collect(&mut self, wanted: usize, claimed: &mut Vec<Claimed>, rates: &mut InboxRates) {
+        let clauses = self.clauses();
+        let own_minimum = self.at.saturating_sub(self.campaign.policy.limits.minimum);
+        // Contacts that a scan proposed and the gates refused: not to be proposed again.
+        let mut refused: Vec<String> = Vec::new();
+        while claimed.len() < wanted {
+            let missing = wanted - claimed.len();
+            let mut held = store::hold(
+                self.list,
+                &Which {
+                    clauses: &clauses,
+                    args: &[
+                        Arg::Time(self.at),
+                        Arg::Int8(i64::try_from(missing).unwrap_or(i64::MAX)),
+                        Arg::Texts(refused.iter().map(|id| Some(id.as_str())).collect()),
+                        Arg::Time(own_minimum),
+                    ],
+                    skip_locked: true,
+                    fields: true,
+                },
+            );
+            if held.is_empty() {
+                return;
+            }
+            let proposed = held.len();
+            self.take(&mut held, rates);
+            store::write(self.list, &held);
+            counters::note(self.list, &held);
+            for contact in &held {
+                if contact.now.open.is_none() {
+                    refused.push(contact.now.id.clone());
+                }
+            }
+            claimed.extend(held.into_iter().filter_map(|contact| self.claimed(contact)));
+            // A short answer was the last.
+            if proposed < missing {
+                return;
+            }
+        }
+    }
+
+    /// Claims a record of each contact that the gates let through.
+    fn take(&self, held: &mut [Held], rates: &mut InboxRates) {
+        let rules = catalog::rules(self.list, held, Some(self.campaign));
+        let checks = UnitChecks::of(self.campaign, held, self.at);
+        let claimant = Claimant {
+            kind: self.campaign.kind,
+            limits: &self.campaign.policy.limits,
+        };
+        let mut events = Vec::new();
+        let mut chosen: Vec<(usize, i64)> = Vec::new();
+        for (place, contact) in held.iter_mut().enumerate() {
+            while let Some(record) = choose(&contact.now, claimant, self.at, |_| false) {
+                let (id, inbox) = (record.id, record.inbox);
+                if let Some(category) = checks.shuts_out(contact, id) {
+                    events.push(self.shut_out(contact, id, category, &rules));
+                    continue;
+                }
+                if rates.take(inbox, self.at) {
+                    chosen.push((place, id));
+                }
+                break;
+            }
+        }
+        let numbers = attempt_numbers(self.list, chosen.len());
+        for ((place, record), number) in chosen.iter().zip(numbers) {
+            if let Some(contact) = held.get_mut(*place) {
+                self.claim_record(contact, *record, number, &rules);
+            }
+        }
+        journal::tell(self.list, &events, self.at);
+    }
+
+    fn claim_record(&self, contact: &mut Held, record: i64, attempt: i64, rules: &Rules) {
+        let previous = contact.now.record(record).map(|record| record.code);
+        if let Some(previous) = previous {
+            contact.now.claim(
+                OpenAttempt {
+                    id: attempt,
+                    record,
+                    campaign: self.campaign.id,
+                    dialer: self.dialer.to_owned(),
+                    claimed_at: self.at,
+                    started_at: None,
+                    until: self.at + i64::from(self.campaign.settings.lease_seconds) * 1_000_000,
+                    previous,
+                },
+                rules,
+            );
+        }
+    }
+
+    fn shut_out(&self, contact: &mut Held, record: i64, category: Category, rules: &Rules) -> Event {
+        contact.now.shut_out(record, category, rules);
+        Event {
+            contact: contact.now.id.clone(),
+            record: Some(record),
+            attempt: None,
+            campaign: Some(self.campaign.id),
+            kind: if category == Category::NotFound { "purged" } else { "suppressed" },
+            details: "{}".to_owned(),
+        }
+    }
+
+    fn claimed(&self, contact: Held) -> Option<Claimed> {
+        let open = contact.now.open.as_ref()?;
+        Some(Claimed {
+            attempt: open.id,
+            list: self.list.name.clone(),
+            record: open.record,
+            unit: contact.units.get(&open.record).cloned()?,
+            inbox: contact.now.record(open.record).and_then(|record| record.inbox),
+            origin: journal::origin(open),
+            until: open.until,
+            name: contact.name,
+            fields: contact.fields,
+            contact: contact.now.id,
+        })
+    }
+
+    /// What the scan asks for: `$1` the moment, `$2` how many, `$3` contacts to pass over, `$4` the moment
+    /// before which the latest attempt must have begun.
+    fn clauses(&self) -> String {
+        let kind = self.campaign.kind;
+        let mut conditions = format!("WHERE k.sys_status = 'C' AND k.sys_status_{kind} = 'C' AND k.sys_id <> ALL ($3)");
+        let order = match self.group {
+            Group::Callback => {
+                conditions += &format!(" AND k.sys_callback_{kind} <= $1");
+                format!("k.sys_callback_{kind}, k.sys_id")
+            }
+            Group::Retry => {
+                conditions += &format!(" AND k.sys_due_{kind} <= $1");
+                conditions += &limit_conditions(kind, &self.campaign.policy.limits);
+                format!("k.sys_due_{kind}, k.sys_id")
+            }
+            Group::Fresh => {
+                conditions += &format!(" AND k.sys_due_{kind} IS NULL");
+                conditions += &limit_conditions(kind, &self.campaign.policy.limits);
+                match &self.entry.order {
+                    Some(order) => format!("{order}, k.sys_id"),
+                    None => "k.sys_id".to_owned(),
+                }
+            }
+        };
+        if let Some(filter) = &self.entry.filter {
+            conditions += &format!(" AND ({})", filter.replace("$now", "$1"));
+        }
+        format!("{conditions} ORDER BY {order} LIMIT $2")
+    }
+}
+
+/// G5 and G6 of the contact, as conditions of a scan; the gates look again.
+fn limit_conditions(kind: ConversationType, limits: &Limits) -> String {
+    let mut conditions = String::new();
+    if let Some(limit) = limits.per_contact {
+        conditions += &format!(" AND k.sys_attempts < {limit}");
+    }
+    if let Some(limit) = limits.per_type[kind as usize] {
+        conditions += &format!(" AND k.sys_attempts_{kind} < {limit}");
+    }
+    if limits.minimum > 0 && !limits.minimum_per_record {
+        conditions += " AND (k.sys_last_attempt_at IS NULL OR k.sys_last_attempt_at <= $4)";
+    }
+    conditions
+}
+
+/// Numbers for new attempts in a list.
+fn attempt_numbers(list: &List, count: usize) -> Vec<i64> {
+    let mut numbers = Vec::with_capacity(count);
+    if count > 0 {
+        spi::execute(
+            "SELECT pg_catalog.nextval('outbound.attempt_id_seq') FROM pg_catalog.generate_series(1, $1)",
+            &[Arg::Int4(i32::try_from(count).unwrap_or(0))],
+            |row| numbers.extend(row.int8(0).map(|running| catalog::attempt_number(list.id, running))),
+        );
+    }
+    numbers
+}
+
+/// What is known of the units of held contacts beyond their records: which are on a do-not-contact list,
+/// which conversations are gone.
+pub struct UnitChecks {
+    blocked: HashSet<(usize, i64)>,
+    missing: HashSet<(usize, i64)>,
+    places: HashMap<String, usize>,
+}
+
+impl UnitChecks {
+    /// Looks up the units of one conversation type that could be claimed.
+    pub fn of(campaign: &Campaign, held: &[Held], at: Micros) -> Self {
+        let places = held
+            .iter()
+            .enumerate()
+            .map(|(place, contact)| (contact.now.id.clone(), place))
+            .collect();
+        let candidates: Vec<(usize, &Record, &store::Unit)> = held
+            .iter()
+            .enumerate()
+            .flat_map(|(place, contact)| {
+                contact.now.records.iter().filter_map(move |record| {
+                    let wanted = record.kind == Some(campaign.kind)
+                        && record.code.is_claimable()
+                        && record.scheduled_at.is_none_or(|moment| moment <= at);
+                    contact.units.get(&record.id).filter(|_| wanted).map(|unit| (place, record, unit))
+                })
+            })
+            .collect();
+        Self {
+            blocked: blocked_units(campaign, &candidates),
+            missing: missing_conversations(&candidates),
+            places,
+        }
+    }
+
+    fn shuts_out(&self, contact: &Held, record: i64) -> Option<Category> {
+        let key = (*self.places.get(&contact.now.id)?, record);
+        if self.missing.contains(&key) {
+            Some(Category::NotFound)
+        } else if self.blocked.contains(&key) {
+            Some(Category::Suppressed)
+        } else {
+            None
+        }
+    }
+
+    /// Whether a record's unit is on a do-not-contact list.
+    pub fn is_blocked(&self, contact: &str, record: i64) -> bool {
+        self.places.get(contact).is_some_and(|place| self.blocked.contains(&(*place, record)))
+    }
+
+    /// Whether a record's conversation is gone.
+    pub fn is_missing(&self, contact: &str, record: i64) -> bool {
+        self.places.get(contact).is_some_and(|place| self.missing.contains(&(*place, record)))
+    }
+}
+
+fn blocked_units(campaign: &Campaign, candidates: &[(usize, &Record, &store::Unit)]) -> HashSet<(usize, i64)> {
+    let mut blocked = HashSet::new();
+    if campaign.suppression.is_empty() || candidates.is_empty() {
+        return blocked;
+    }
+    spi::execute(
+        "SELECT s.position FROM outbound._suppressed_units($1, $2::outbound.unit_type[], $3) AS s",
+        &[
+            Arg::Int4s(campaign.suppression.clone()),
+            Arg::Texts(candidates.iter().map(|(_, _, unit)| Some(unit.unit_type.as_str())).collect()),
+            Arg::Texts(candidates.iter().map(|(_, _, unit)| Some(unit.value.as_str())).collect()),
+        ],
+        |row| {
+            let place = row.int4(0).and_then(|position| usize::try_from(position - 1).ok());
+            if let Some((place, record, _)) = place.and_then(|place| candidates.get(place)) {
+                blocked.insert((*place, record.id));
+            }
+        },
+    );
+    blocked
+}
+
+/// Name of a do-not-contact list of the campaign that blocks a unit.
+pub fn blocking_list(campaign: &Campaign, unit: &store::Unit) -> Option<String> {
+    spi::one(
+        "SELECT l.name FROM outbound.suppression_list AS l WHERE l.suppression_list_id = ANY ($1) \
+         AND EXISTS (SELECT 1 FROM outbound._suppressed_units(ARRAY[l.suppression_list_id], ARRAY[$2::outbound.unit_type], ARRAY[$3])) \
+         ORDER BY l.suppression_list_id LIMIT 1",
+        &[
+            Arg::Int4s(campaign.suppression.clone()),
+            Arg::Text(&unit.unit_type),
+            Arg::Text(&unit.value),
+        ],
+        |row| row.text(0),
+    )
+    .flatten()
+}
+
+fn missing_conversations(candidates: &[(usize, &Record, &store::Unit)]) -> HashSet<(usize, i64)> {
+    let conversations: Vec<_> = candidates.iter().filter(|(_, record, _)| record.is_conversation).collect();
+    if conversations.is_empty() {
+        return HashSet::new();
+    }
+    let known = statuses(conversations.iter().map(|(_, _, unit)| unit.value.as_str()));
+    conversations
+        .into_iter()
+        .filter(|(_, _, unit)| !known.contains_key(&unit.value))
+        .map(|(place, record, _)| (*place, record.id))
+        .collect()
+}
+
+/// Status of each conversation that exists.
+pub fn statuses<'a>(conversations: impl Iterator<Item = &'a str>) -> HashMap<String, String> {
+    let mut known = HashMap::new();
+    let relation = spi::one("SELECT outbound._conversation_relation()", &[], |row| row.text(0))
+        .flatten()
+        .unwrap_or_default();
+    spi::execute(
+        &format!("SELECT c.conversation_id::text, c.status::text FROM {relation} AS c WHERE c.conversation_id = ANY ($1)"),
+        &[Arg::Texts(conversations.map(Some).collect())],
+        |row| {
+            if let (Some(id), Some(status)) = (row.text(0), row.text(1)) {
+                known.insert(id, status);
+            }
+        },
+    );
+    known
+}
+
+/// Rates of the inboxes that claims of one call use.
+#[derive(Default)]
+struct InboxRates {
+    free: HashMap<i64, i64>,
+    taken: HashMap<i64, usize>,
+}
+
+impl InboxRates {
+    /// Takes a place of an inbox, if it has one left.
+    fn take(&mut self, inbox: Option<i64>, at: Micros) -> bool {
+        let Some(inbox) = inbox else { return true };
+        let free = self.free.entry(inbox).or_insert_with(|| capacity::of_inbox(inbox, at).free);
+        if *free <= 0 {
+            return false;
+        }
+        if *free < i64::MAX {
+            *free -= 1;
+            *self.taken.entry(inbox).or_default() += 1;
+        }
+        true
+    }
+
+    fn note(&self, at: Micros) {
+        for (inbox, claims) in &self.taken {
+            capacity::note("inbox_id", *inbox, *claims, at);
+        }
+    }
+}
+
+fn inbox_names(claimed: &[Claimed]) -> HashMap<i64, String> {
+    let ids: HashSet<i64> = claimed.iter().filter_map(|c| c.inbox).collect();
+    let mut names = HashMap::new();
+    if !ids.is_empty() {
+        spi::execute(
+            "SELECT i.inbox_id, i.name FROM outbound.inbox AS i WHERE i.inbox_id = ANY ($1)",
+            &[Arg::Int8s(ids.into_iter().map(Some).collect())],
+            |row| {
+                if let (Some(id), Some(name)) = (row.int8(0), row.text(1)) {
+                    names.insert(id, name);
+                }
+            },
+        );
+    }
+    names
+}

@@ -1,0 +1,421 @@
+//! Statements planned once a session, with arrays as arguments and rows as plain values.
+//!
+//! The text of a statement is its key: it holds the names of one list's tables, and everything else is a
+//! parameter. pgrx's own client converts value by value and plans at every call, which is more than the
+//! whole rest of a claim costs; so this module speaks to SPI itself, and is the only one that does.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use outbound_core::machine::Micros;
+use pgrx::prelude::*;
+use pgrx::{FromDatum, IntoDatum, pg_sys};
+
+use crate::error::raise;
+
+/// Plans kept in a session; the least used half is given up when there are more.
+const MOST_PLANS: usize = 1_000;
+
+/// Microseconds from the Unix epoch to the one that Postgres counts from.
+const POSTGRES_EPOCH: Micros = 946_684_800_000_000;
+
+struct Plan {
+    pointer: pg_sys::SPIPlanPtr,
+    used: u64,
+}
+
+thread_local! {
+    static PLANS: RefCell<(HashMap<String, Plan>, u64)> = RefCell::new((HashMap::new(), 0));
+}
+
+/// An argument of a statement.
+#[derive(Debug)]
+pub enum Arg<'a> {
+    /// `bigint`
+    Int8(i64),
+    /// `integer`
+    Int4(i32),
+    /// `text`
+    Text(&'a str),
+    /// `timestamptz`
+    Time(Micros),
+    /// `bigint[]`
+    Int8s(Vec<Option<i64>>),
+    /// `integer[]`
+    Int4s(Vec<i32>),
+    /// `boolean[]`
+    Booleans(Vec<bool>),
+    /// `"char"[]`
+    Chars(Vec<Option<u8>>),
+    /// `text[]`
+    Texts(Vec<Option<&'a str>>),
+    /// `timestamptz[]`
+    Times(Vec<Option<Micros>>),
+}
+
+impl Arg<'_> {
+    const fn type_oid(&self) -> pg_sys::Oid {
+        match self {
+            Self::Int8(_) => pg_sys::INT8OID,
+            Self::Int4(_) => pg_sys::INT4OID,
+            Self::Text(_) => pg_sys::TEXTOID,
+            Self::Time(_) => pg_sys::TIMESTAMPTZOID,
+            Self::Int8s(_) => pg_sys::INT8ARRAYOID,
+            Self::Int4s(_) => pg_sys::INT4ARRAYOID,
+            Self::Booleans(_) => pg_sys::BOOLARRAYOID,
+            Self::Chars(_) => pg_sys::CHARARRAYOID,
+            Self::Texts(_) => pg_sys::TEXTARRAYOID,
+            Self::Times(_) => pg_sys::TIMESTAMPTZARRAYOID,
+        }
+    }
+
+    fn datum(&self) -> pg_sys::Datum {
+        match self {
+            Self::Int8(value) => pg_sys::Datum::from(*value),
+            Self::Int4(value) => pg_sys::Datum::from(*value),
+            Self::Text(value) => text_datum(value),
+            Self::Time(value) => time_datum(*value),
+            Self::Int8s(values) => array(
+                values.iter().map(|v| v.map(pg_sys::Datum::from)),
+                pg_sys::INT8OID,
+                (8, true, b'd'),
+            ),
+            Self::Int4s(values) => array(
+                values.iter().map(|v| Some(pg_sys::Datum::from(*v))),
+                pg_sys::INT4OID,
+                (4, true, b'i'),
+            ),
+            Self::Booleans(values) => array(
+                values.iter().map(|v| Some(pg_sys::Datum::from(*v))),
+                pg_sys::BOOLOID,
+                (1, true, b'c'),
+            ),
+            Self::Chars(values) => array(
+                values.iter().map(|v| v.map(|c| pg_sys::Datum::from(c as usize))),
+                pg_sys::CHAROID,
+                (1, true, b'c'),
+            ),
+            Self::Texts(values) => array(
+                values.iter().map(|v| v.map(text_datum)),
+                pg_sys::TEXTOID,
+                (-1, false, b'i'),
+            ),
+            Self::Times(values) => array(
+                values.iter().map(|v| v.map(time_datum)),
+                pg_sys::TIMESTAMPTZOID,
+                (8, true, b'd'),
+            ),
+        }
+    }
+}
+
+fn text_datum(text: &str) -> pg_sys::Datum {
+    // A text always becomes a datum.
+    text.into_datum().unwrap_or(pg_sys::Datum::null())
+}
+
+fn time_datum(moment: Micros) -> pg_sys::Datum {
+    pg_sys::Datum::from(to_postgres(moment))
+}
+
+/// A moment as Postgres counts it; the ends of the range stand for its infinities.
+#[must_use]
+pub const fn to_postgres(moment: Micros) -> i64 {
+    match moment {
+        i64::MAX | i64::MIN => moment,
+        _ => moment.saturating_sub(POSTGRES_EPOCH),
+    }
+}
+
+/// A moment of Postgres as microseconds since the Unix epoch.
+#[must_use]
+pub const fn from_postgres(moment: i64) -> Micros {
+    match moment {
+        i64::MAX | i64::MIN => moment,
+        _ => moment.saturating_add(POSTGRES_EPOCH),
+    }
+}
+
+/// The moment that a call was given.
+#[must_use]
+pub fn moment(at: TimestampWithTimeZone) -> Micros {
+    from_postgres(i64::from(at))
+}
+
+/// A moment for a result column.
+#[must_use]
+pub fn timestamp(moment: Micros) -> Option<TimestampWithTimeZone> {
+    // SAFETY: the datum of a timestamptz is its 64-bit count.
+    unsafe { TimestampWithTimeZone::from_datum(time_datum(moment), false) }
+}
+
+/// A one-dimensional array in the current memory context.
+fn array(
+    values: impl Iterator<Item = Option<pg_sys::Datum>>,
+    element: pg_sys::Oid,
+    (length, by_value, align): (i32, bool, u8),
+) -> pg_sys::Datum {
+    let (mut nulls, mut datums) = (Vec::new(), Vec::new());
+    for value in values {
+        nulls.push(value.is_none());
+        datums.push(value.unwrap_or(pg_sys::Datum::null()));
+    }
+    let mut dimensions = [i32::try_from(datums.len()).unwrap_or(i32::MAX)];
+    let mut lower_bounds = [1];
+    // SAFETY: both vectors have as many elements as the dimension says, and outlive the call, which copies.
+    let array = unsafe {
+        if datums.is_empty() {
+            pg_sys::construct_empty_array(element)
+        } else {
+            pg_sys::construct_md_array(
+                datums.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+                1,
+                dimensions.as_mut_ptr(),
+                lower_bounds.as_mut_ptr(),
+                element,
+                length,
+                by_value,
+                align.cast_signed(),
+            )
+        }
+    };
+    pg_sys::Datum::from(array)
+}
+
+/// One row of an answer, to be read while the statement's rows are at hand.
+#[derive(Debug)]
+pub struct Row<'a> {
+    values: &'a [pg_sys::Datum],
+    nulls: &'a [bool],
+}
+
+impl Row<'_> {
+    fn get(&self, column: usize) -> Option<pg_sys::Datum> {
+        match self.nulls.get(column) {
+            Some(false) => self.values.get(column).copied(),
+            _ => None,
+        }
+    }
+
+    /// A `bigint`.
+    #[must_use]
+    pub fn int8(&self, column: usize) -> Option<i64> {
+        self.get(column).map(|datum| datum.value() as i64)
+    }
+
+    /// A `smallint`.
+    #[must_use]
+    pub fn int2(&self, column: usize) -> Option<i16> {
+        self.get(column).map(|datum| datum.value() as i16)
+    }
+
+    /// An `integer`.
+    #[must_use]
+    pub fn int4(&self, column: usize) -> Option<i32> {
+        self.get(column).map(|datum| datum.value() as i32)
+    }
+
+    /// A `boolean`.
+    #[must_use]
+    pub fn boolean(&self, column: usize) -> Option<bool> {
+        self.get(column).map(|datum| datum.value() as u8 != 0)
+    }
+
+    /// A `"char"`.
+    #[must_use]
+    pub fn char(&self, column: usize) -> Option<u8> {
+        self.get(column).map(|datum| datum.value() as u8)
+    }
+
+    /// A `timestamptz`.
+    #[must_use]
+    pub fn time(&self, column: usize) -> Option<Micros> {
+        self.int8(column).map(from_postgres)
+    }
+
+    /// A `text`.
+    #[must_use]
+    pub fn text(&self, column: usize) -> Option<String> {
+        let datum = self.get(column)?;
+        // SAFETY: the column is a text, as the caller's statement says.
+        unsafe { String::from_polymorphic_datum(datum, false, pg_sys::TEXTOID) }
+    }
+
+    /// A `jsonb`, read.
+    #[must_use]
+    pub fn json(&self, column: usize) -> Option<serde_json::Value> {
+        let datum = self.get(column)?;
+        // SAFETY: the column is a jsonb, as the caller's statement says.
+        unsafe { pgrx::JsonB::from_datum(datum, false) }.map(|document| document.0)
+    }
+
+    /// A `jsonb` as it is, copied to where the call's result lives.
+    #[must_use]
+    pub fn raw_json(&self, column: usize) -> Option<RawJson> {
+        // SAFETY: a varlena of the statement's rows, copied while they are at hand, inside SPI.
+        self.get(column)
+            .map(|datum| RawJson(unsafe { pg_sys::SPI_datumTransfer(datum, false, -1) }))
+    }
+}
+
+/// A `jsonb` that is handed through without being read.
+#[derive(Debug)]
+pub struct RawJson(pg_sys::Datum);
+
+impl IntoDatum for RawJson {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(self.0)
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
+}
+
+// SAFETY: the datum is a jsonb in the memory of the call's result.
+unsafe impl pgrx::callconv::BoxRet for RawJson {
+    unsafe fn box_into<'fcx>(
+        self,
+        fcinfo: &mut pgrx::callconv::FcInfo<'fcx>,
+    ) -> pgrx::datum::Datum<'fcx> {
+        // SAFETY: as above; the caller returns the datum to Postgres.
+        unsafe { fcinfo.return_raw_datum(self.0) }
+    }
+}
+
+// SAFETY: it is what its only constructor reads from a jsonb column.
+unsafe impl pgrx::pgrx_sql_entity_graph::metadata::SqlTranslatable for RawJson {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(RawJson);
+    const TYPE_ORIGIN: pgrx::pgrx_sql_entity_graph::metadata::TypeOrigin =
+        pgrx::pgrx_sql_entity_graph::metadata::TypeOrigin::External;
+    const ARGUMENT_SQL: Result<
+        pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef,
+        pgrx::pgrx_sql_entity_graph::metadata::ArgumentError,
+    > = Ok(pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef::literal("jsonb"));
+    const RETURN_SQL: Result<
+        pgrx::pgrx_sql_entity_graph::metadata::ReturnsRef,
+        pgrx::pgrx_sql_entity_graph::metadata::ReturnsError,
+    > = Ok(pgrx::pgrx_sql_entity_graph::metadata::ReturnsRef::One(
+        pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef::literal("jsonb"),
+    ));
+}
+
+/// Runs a statement with a fresh snapshot and gives each row of its answer to `each`; returns how many rows
+/// it returned or changed.
+pub fn execute(statement: &str, args: &[Arg<'_>], mut each: impl FnMut(&Row<'_>)) -> u64 {
+    let plan = plan(statement, args);
+    let mut values: Vec<pg_sys::Datum> = args.iter().map(Arg::datum).collect();
+    // SAFETY: the plan is kept and was made for these types; no argument is null, so no null flags are
+    // needed. The rows are read before anything else runs in SPI, then freed.
+    unsafe {
+        let code = pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), std::ptr::null(), false, 0);
+        if code < 0 {
+            broken("run", statement, code);
+        }
+        let (rows, count) = (pg_sys::SPI_tuptable, pg_sys::SPI_processed);
+        if !rows.is_null() {
+            let description = (*rows).tupdesc;
+            let columns = usize::try_from((*description).natts).unwrap_or(0);
+            let mut values = vec![pg_sys::Datum::null(); columns];
+            let mut nulls = vec![false; columns];
+            for i in 0..usize::try_from(count).unwrap_or(0) {
+                pg_sys::heap_deform_tuple(
+                    *(*rows).vals.add(i),
+                    description,
+                    values.as_mut_ptr(),
+                    nulls.as_mut_ptr(),
+                );
+                each(&Row {
+                    values: &values,
+                    nulls: &nulls,
+                });
+            }
+            pg_sys::SPI_freetuptable(rows);
+        }
+        count
+    }
+}
+
+/// Runs a statement whose rows do not matter.
+pub fn run(statement: &str, args: &[Arg<'_>]) -> u64 {
+    execute(statement, args, |_| {})
+}
+
+/// Runs a statement that answers one row, or none.
+pub fn one<T>(statement: &str, args: &[Arg<'_>], read: impl Fn(&Row<'_>) -> T) -> Option<T> {
+    let mut found = None;
+    execute(statement, args, |row| found = Some(read(row)));
+    found
+}
+
+/// Everything in `work` may use the functions of this module.
+pub fn connected<T>(work: impl FnOnce() -> T) -> T {
+    Spi::connect_mut(|_| work())
+}
+
+fn plan(statement: &str, args: &[Arg<'_>]) -> pg_sys::SPIPlanPtr {
+    let known = PLANS.with_borrow_mut(|(plans, clock)| {
+        *clock += 1;
+        let now = *clock;
+        plans.get_mut(statement).map(|plan| {
+            plan.used = now;
+            plan.pointer
+        })
+    });
+    known.unwrap_or_else(|| prepare(statement, args))
+}
+
+fn prepare(statement: &str, args: &[Arg<'_>]) -> pg_sys::SPIPlanPtr {
+    let text = std::ffi::CString::new(statement).unwrap_or_default();
+    let mut types: Vec<pg_sys::Oid> = args.iter().map(Arg::type_oid).collect();
+    // SAFETY: the text is NUL-terminated and the types are as many as said.
+    let pointer = unsafe {
+        let plan = pg_sys::SPI_prepare(
+            text.as_ptr(),
+            i32::try_from(types.len()).unwrap_or(0),
+            types.as_mut_ptr(),
+        );
+        if plan.is_null() {
+            broken("plan", statement, pg_sys::SPI_result);
+        }
+        pg_sys::SPI_keepplan(plan);
+        plan
+    };
+    PLANS.with_borrow_mut(|(plans, clock)| {
+        if plans.len() >= MOST_PLANS {
+            give_up_half(plans);
+        }
+        plans.insert(
+            statement.to_owned(),
+            Plan {
+                pointer,
+                used: *clock,
+            },
+        );
+    });
+    pointer
+}
+
+fn give_up_half(plans: &mut HashMap<String, Plan>) {
+    let mut uses: Vec<u64> = plans.values().map(|plan| plan.used).collect();
+    uses.sort_unstable();
+    let middle = uses.get(uses.len() / 2).copied().unwrap_or(0);
+    plans.retain(|_, plan| {
+        if plan.used > middle {
+            return true;
+        }
+        // SAFETY: a kept plan that nobody runs at this moment: plans are given up only while one is made.
+        unsafe { pg_sys::SPI_freeplan(plan.pointer) };
+        false
+    });
+}
+
+fn broken(what: &str, statement: &str, code: i32) -> ! {
+    raise(
+        PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        format!("cannot {what} a statement of the engine: SPI code {code}"),
+        statement,
+        "This is a defect: please report it with this line.",
+    )
+}

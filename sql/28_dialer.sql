@@ -1,0 +1,138 @@
+-- What stands behind the dialers' calls, which are functions of the crate (engine): the documents they read
+-- lists and campaigns from, the record of their pace, and what starting and stopping a campaign does to
+-- attempts.
+
+CREATE TABLE outbound.pace (
+    campaign_id bigint,
+    inbox_id bigint,
+    at timestamptz NOT NULL,
+    claims integer NOT NULL CHECK (claims > 0),
+    CHECK ((campaign_id IS NULL) <> (inbox_id IS NULL))
+);
+COMMENT ON TABLE outbound.pace IS 'Claims of the last minute, of campaigns and inboxes that have a rate';
+COMMENT ON COLUMN outbound.pace.campaign_id IS 'The campaign, or';
+COMMENT ON COLUMN outbound.pace.inbox_id IS 'the inbox';
+COMMENT ON COLUMN outbound.pace.at IS 'When the claim was made';
+COMMENT ON COLUMN outbound.pace.claims IS 'How many attempts it took';
+CREATE INDEX pace_campaign ON outbound.pace (campaign_id, at) WHERE campaign_id IS NOT NULL;
+COMMENT ON INDEX outbound.pace_campaign IS 'Claims of a campaign in a minute';
+CREATE INDEX pace_inbox ON outbound.pace (inbox_id, at) WHERE inbox_id IS NOT NULL;
+COMMENT ON INDEX outbound.pace_inbox IS 'Claims from an inbox in a minute';
+
+CREATE FUNCTION outbound._list_document(p_list_id integer) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object(
+        'list_id', l.list_id, 'name', l.name, 'close_if_all', l.close_if_all,
+        'contacts', format('outbound_list.%I', l.table_name), 'details', format('outbound_list.%I', l.table_name || '_detail'),
+        'positions', coalesce((SELECT jsonb_object_agg(c.name, c.position) FROM outbound.list_column AS c WHERE c.list_id = l.list_id), '{}'),
+        'fields', format('pg_catalog.jsonb_build_object(%s)',
+            (SELECT string_agg(format('%L, k.%I', c.name, c.column_name), ', ' ORDER BY c.position)
+             FROM outbound.list_column AS c WHERE c.list_id = l.list_id)),
+        'contact_name', coalesce((SELECT format('k.%I::text', c.column_name) FROM outbound.list_column AS c
+                                  WHERE c.list_id = l.list_id AND c.name = l.contact_name_column), 'NULL::text'))
+    FROM outbound.list AS l WHERE l.list_id = p_list_id
+$$;
+COMMENT ON FUNCTION outbound._list_document IS 'A contact list as the dialers'' calls read it';
+
+CREATE FUNCTION outbound._campaign_document(p_campaign_id bigint) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object(
+        'campaign_id', c.campaign_id, 'name', c.name, 'state', c.state, 'conversation_type', c.conversation_type, 'settings', c.settings,
+        'attempt_control', (SELECT a.settings FROM outbound.attempt_control AS a WHERE a.attempt_control_id = c.attempt_control_id),
+        'calendar', (SELECT jsonb_build_object('time_zone', k.time_zone, 'hours', k.hours, 'exceptions', k.exceptions)
+                     FROM outbound.calendar AS k WHERE k.calendar_id = c.calendar_id),
+        'suppression', coalesce((SELECT jsonb_agg(s.suppression_list_id ORDER BY s.suppression_list_id) FROM outbound.suppression_list AS s
+                                 WHERE s.applies_to_all OR EXISTS (SELECT 1 FROM outbound.campaign_suppression_list AS t
+                                     WHERE t.campaign_id = c.campaign_id AND t.suppression_list_id = s.suppression_list_id)), '[]'),
+        'lists', coalesce((SELECT jsonb_agg(jsonb_build_object('list_id', m.list_id,
+                               'filter', outbound.condition_sql(nullif(c.settings -> 'filter', 'null'), outbound._list_fields(m.list_id)),
+                               'order', nullif(outbound.order_sql(nullif(c.settings -> 'order', '[]'), outbound._list_fields(m.list_id)), ''))
+                               ORDER BY m.position)
+                           FROM outbound.campaign_list AS m WHERE m.campaign_id = c.campaign_id), '[]'))
+    FROM outbound.campaign AS c WHERE c.campaign_id = p_campaign_id
+$$;
+COMMENT ON FUNCTION outbound._campaign_document IS 'A campaign as the dialers'' calls read it: settings, limits, calendar, do-not-contact lists, filter and order for each list';
+
+CREATE FUNCTION outbound._campaign_started(p_campaign_id bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- The log has a partition for what is about to happen.
+    PERFORM outbound.keep_log_partitions();
+END
+$$;
+COMMENT ON FUNCTION outbound._campaign_started IS 'What switching a campaign on does besides';
+
+CREATE FUNCTION outbound._campaign_stopped(p_campaign_id bigint, p_at timestamptz) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT outbound._release_campaign(p_campaign_id, p_at)
+$$;
+COMMENT ON FUNCTION outbound._campaign_stopped IS 'What switching a campaign off does besides: attempts that were claimed and not started are given back (contact-lists §8.3)';
+
+CREATE FUNCTION outbound._log_flushed(p_list outbound.list) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    ended bigint;
+BEGIN
+    -- Attempts of contacts that are about to go end here: what had started has an unknown outcome, the rest never was.
+    EXECUTE format($sql$
+        INSERT INTO outbound.attempt_log (attempt_id, list_id, contact_id, record_id, unit, inbox_id, campaign_id, dialer, origin,
+            claimed_at, started_at, settled_at, result_id, counted)
+        SELECT k.sys_open_attempt_id, k.list_id, k.sys_id, d.sys_id, d.sys_channel_user, d.sys_inbox_id, k.sys_open_campaign_id, k.sys_open_dialer,
+               CASE k.sys_open_previous WHEN 'S' THEN 'agent_callback' ELSE 'auto' END, k.sys_open_claimed_at, k.sys_open_started_at, now(),
+               r.result_id, r.counts_as_attempt
+        FROM outbound_list.%1$I AS k
+        JOIN outbound_list.%2$I AS d ON d.sys_contact_id = k.sys_id AND d.sys_id = k.sys_open_record_id
+        JOIN outbound.attempt_result AS r ON r.name = CASE WHEN k.sys_open_started_at IS NULL THEN 'not_performed' ELSE 'unknown' END
+        WHERE k.sys_status = 'I' $sql$, p_list.table_name, p_list.table_name || '_detail');
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION outbound._log_flushed IS 'Ends, in the log, the attempts in progress of a list whose contacts are about to be flushed; returns how many';
+
+CREATE FUNCTION outbound._units_added(p_list outbound.list, p_contact_ids text[], p_at timestamptz) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT outbound._rederive_contacts(p_list.list_id, p_contact_ids)
+$$;
+COMMENT ON FUNCTION outbound._units_added IS 'Recomputes the codes of contacts that got records; one that is closed stays so (contact-lists §2.2)';
+
+CREATE FUNCTION outbound.prune_pace(at timestamptz DEFAULT now()) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    removed bigint;
+BEGIN
+    DELETE FROM outbound.pace AS p WHERE p.at <= prune_pace.at - interval '10 minutes';
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION outbound.prune_pace IS 'Forgets claims that no rate looks at any more; returns how many rows';
+
+-- The statements of the engine touch few rows of tables that may have no statistics yet: they are planned
+-- once a session, by index.
+DO $$
+DECLARE
+    call regprocedure;
+    setting text;
+BEGIN
+    FOR call IN
+        SELECT p.oid FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace OPERATOR(pg_catalog.=) 'outbound'::regnamespace
+          AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY['claim', 'start', 'settle', 'release', 'extend', 'finish', 'schedule_callback', 'move_callback',
+              'cancel_callback', 'exclude', 'reset', 'reevaluate', 'explain', 'sweep_leases', 'end_waiting', 'complete_campaigns',
+              '_release_campaign', '_rederive_contacts']::name[])
+    LOOP
+        FOREACH setting IN ARRAY ARRAY['enable_seqscan = off', 'enable_bitmapscan = off', 'enable_sort = off', 'enable_hashjoin = off',
+                                       'enable_mergejoin = off', 'jit = off', 'plan_cache_mode = force_generic_plan'] LOOP
+            EXECUTE pg_catalog.format('ALTER FUNCTION %s SET %s', call, setting);
+        END LOOP;
+    END LOOP;
+END
+$$;

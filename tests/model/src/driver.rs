@@ -1,0 +1,563 @@
+//! Runs a history against a database and against the model, and compares them after every step.
+
+pub mod calls;
+pub mod read;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, anyhow};
+use tokio_postgres::Client;
+
+use crate::history::generate::Generator;
+use crate::history::{Event, History, Step};
+use crate::invariants::{Moment, Pair, Stamps, check};
+use crate::model::World;
+use crate::model::apply::{Answer, Row, Seen, Shut};
+use crate::model::settings::{Category, Time};
+use crate::snapshot::Snapshot;
+
+/// A day and a bit: more than any delay of a fair history.
+const DRAIN_PAUSE: Time = 90_001;
+
+/// Database and model disagree, or an invariant does not hold.
+#[derive(Debug, Clone)]
+pub struct Disagreement {
+    /// What kind it is: an invariant's name, or what was compared.
+    pub label: String,
+    /// The step.
+    pub step: String,
+    /// What was found.
+    pub found: String,
+}
+
+/// What a database answers to a call.
+#[derive(Debug, Clone, Default)]
+pub struct Answered {
+    /// Rows about attempts: outcome, record code, contact code.
+    pub rows: Vec<AnsweredRow>,
+    /// Claimed attempts: attempt id, list, contact, unit, origin, lease.
+    pub claimed: Vec<ClaimedRow>,
+    /// The error, if it was one.
+    pub error: Option<String>,
+}
+
+/// One row about an attempt.
+#[derive(Debug, Clone)]
+pub struct AnsweredRow {
+    /// What became of it.
+    pub outcome: String,
+    /// Code of the record, if shown.
+    pub record_code: Option<String>,
+    /// Code of the contact, if shown.
+    pub contact_code: Option<String>,
+    /// Schedule of the record, if there is one.
+    pub scheduled_at: Option<Time>,
+}
+
+/// One claimed attempt.
+#[derive(Debug, Clone)]
+pub struct ClaimedRow {
+    /// Number of the attempt in the database.
+    pub id: i64,
+    /// What is compared: list, contact, unit, conversation type, inbox, origin, lease end, balance.
+    pub shown: String,
+}
+
+/// One run of a history: the model and the database side by side.
+pub struct Run<'a> {
+    client: &'a Client,
+    /// Makes the names of this run different from those of all others.
+    run: u64,
+    world: World,
+    /// Numbers of the attempts in the database, in the order of [`World::attempts`].
+    attempt_ids: Vec<i64>,
+    /// `sys_id` of records by list, contact and unit.
+    record_ids: BTreeMap<(String, String, String), i64>,
+    rows: Snapshot,
+    stamps: Stamps,
+    /// Steps so far.
+    pub steps: usize,
+}
+
+impl<'a> Run<'a> {
+    /// A run in a database; `number` must not have been used there before.
+    #[must_use]
+    pub fn new(client: &'a Client, number: u64, history: &History) -> Self {
+        Self {
+            client,
+            run: number,
+            world: World::new(history.base),
+            attempt_ids: Vec::new(),
+            record_ids: BTreeMap::new(),
+            rows: Snapshot::default(),
+            stamps: Stamps::new(),
+            steps: 0,
+        }
+    }
+
+    /// Makes a history while it runs; every step that was run is noted in it.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be asked.
+    pub async fn generate(
+        &mut self,
+        mut generator: Generator,
+        history: &mut History,
+    ) -> Result<Option<Disagreement>> {
+        while let Some(step) = generator.next(&self.world) {
+            history.steps.push(step.clone());
+            if let Some(found) = self.step(&step).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Runs the steps of a history that are possible.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be asked.
+    pub async fn replay(&mut self, history: &History) -> Result<Option<Disagreement>> {
+        for step in &history.steps {
+            if let Some(found) = self.step(step).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<Option<Disagreement>> {
+        if !self.world.is_possible(&step.event) {
+            return Ok(None);
+        }
+        if let Event::Drain { rounds } = step.event {
+            return self.drain(step, rounds).await;
+        }
+        let mut found = self.compare(step).await?;
+        let repeated = match &step.event {
+            Event::Settle { twice: true, .. } => Some("P19"),
+            Event::Contacts { twice: true, .. } => Some("P22"),
+            _ => None,
+        };
+        if let (None, Some(invariant)) = (&found, repeated) {
+            let contacts = |rows: &Snapshot| {
+                rows.lists
+                    .values()
+                    .map(|list| (list.contacts.len(), list.records.len()))
+                    .collect::<Vec<_>>()
+            };
+            let before = contacts(&self.rows);
+            found = self.compare(step).await?;
+            if found.is_none() && before != contacts(&self.rows) {
+                found = Some(disagree(
+                    invariant,
+                    step,
+                    "the second time changed how many rows there are",
+                ));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Everything after one event: answers, rows, counters, consistency, invariants.
+    async fn compare(&mut self, step: &Step) -> Result<Option<Disagreement>> {
+        self.steps += 1;
+        let before = self.world.clone();
+        let answered = match self.perform(step).await? {
+            Ok(answered) => answered,
+            Err(found) => return Ok(Some(found)),
+        };
+        let (raw, stamps) = self.read(&before).await?;
+        let seen = seen(&before, &step.event, &raw);
+        let answer = match self.world.apply(step.at, &step.event, Some(&seen)) {
+            Ok(answer) => answer,
+            Err(why) => return Ok(Some(disagree("free choice", step, &why))),
+        };
+        let (rows, disorder) = raw.rows(&self.world);
+        self.record_ids = raw.record_ids();
+        let differences = rows.differences(&Snapshot::of(&self.world));
+        let found = self
+            .compare_answer(step, &answered, &answer, &rows)
+            .or_else(|| disorder.map(|why| disagree("record order", step, &why)))
+            .or_else(|| {
+                (!differences.is_empty()).then(|| disagree("rows", step, &differences.join("\n")))
+            });
+        if found.is_some() {
+            return Ok(found);
+        }
+        let pair = Pair {
+            before: Moment {
+                world: &before,
+                rows: &self.rows,
+            },
+            after: Moment {
+                world: &self.world,
+                rows: &rows,
+            },
+            stamps_before: &self.stamps,
+            stamps_after: &stamps,
+            event: &step.event,
+            at: step.at,
+            answer: &answer,
+        };
+        let found = check(&pair)
+            .into_iter()
+            .next()
+            .map(|(name, why)| disagree(name, step, &why));
+        self.rows = rows;
+        self.stamps = stamps;
+        if found.is_some() {
+            return Ok(found);
+        }
+        let inconsistent = self.inconsistencies().await?;
+        Ok((!inconsistent.is_empty())
+            .then(|| disagree("consistency", step, &inconsistent.join("\n"))))
+    }
+
+    /// Calls the database, in the way that the event asks for.
+    async fn perform(&mut self, step: &Step) -> Result<Result<Answered, Disagreement>> {
+        match &step.event {
+            Event::Commute { first, second } => {
+                let mut sides = Vec::new();
+                for (one, other, end) in [(first, second, "ROLLBACK"), (second, first, "COMMIT")] {
+                    self.client.batch_execute("BEGIN").await?;
+                    for event in [one, other] {
+                        if let Some(error) = self.call(step.at, event).await?.error {
+                            self.client.batch_execute("ROLLBACK").await?;
+                            return Ok(Err(disagree("error", step, &error)));
+                        }
+                    }
+                    sides.push(self.read(&self.world).await?.0);
+                    self.client.batch_execute(end).await?;
+                }
+                let rows: Vec<Snapshot> = sides.iter().map(|raw| raw.rows(&self.world).0).collect();
+                Ok(match rows.as_slice() {
+                    [one, other] if one.lists != other.lists => {
+                        Err(disagree("P25", step, &one.differences(other).join("\n")))
+                    }
+                    _ => Ok(Answered::default()),
+                })
+            }
+            Event::Torn { event } => {
+                self.client.batch_execute("BEGIN").await?;
+                let answered = self.call(step.at, event).await?;
+                self.client.batch_execute("ROLLBACK").await?;
+                Ok(answered.error.map_or(Ok(Answered::default()), |error| {
+                    Err(disagree("error", step, &error))
+                }))
+            }
+            event => self.call(step.at, event).await.map(Ok),
+        }
+    }
+
+    fn compare_answer(
+        &mut self,
+        step: &Step,
+        answered: &Answered,
+        answer: &Answer,
+        rows: &Snapshot,
+    ) -> Option<Disagreement> {
+        match (answer, &answered.error) {
+            (Answer::Refused, None) => {
+                return Some(disagree(
+                    "error",
+                    step,
+                    "the call must be refused, and was not",
+                ));
+            }
+            (Answer::Refused, Some(_)) => return None,
+            (_, Some(error)) => return Some(disagree("error", step, error)),
+            _ => {}
+        }
+        match answer {
+            Answer::Claimed(places) => {
+                let expected: Vec<String> = places
+                    .iter()
+                    .filter_map(|place| self.shown(*place))
+                    .collect();
+                let shown: Vec<String> = answered
+                    .claimed
+                    .iter()
+                    .map(|row| row.shown.clone())
+                    .collect();
+                self.attempt_ids
+                    .extend(answered.claimed.iter().map(|row| row.id));
+                if expected != shown {
+                    let found = format!(
+                        "  model    {}\n  database {}",
+                        expected.join("\n           "),
+                        shown.join("\n           ")
+                    );
+                    return Some(disagree("claim", step, &found));
+                }
+                if let Event::Claim { campaign, n, .. } = &step.event
+                    && shown.len() < usize::try_from(*n).unwrap_or(0)
+                {
+                    let left = self.world.only_blocked(campaign, step.at);
+                    return (!left.is_empty()).then(|| {
+                        disagree(
+                            "blocked",
+                            step,
+                            &format!("not looked at: {}", left.join(", ")),
+                        )
+                    });
+                }
+                None
+            }
+            Answer::Rows(expected) => {
+                if expected.len() != answered.rows.len() {
+                    return Some(disagree(
+                        "outcome",
+                        step,
+                        &format!("{} rows instead of {}", answered.rows.len(), expected.len()),
+                    ));
+                }
+                expected
+                    .iter()
+                    .zip(&answered.rows)
+                    .find_map(|(expected, row)| Self::compare_row(expected, row, rows))
+                    .map(|why| disagree("outcome", step, &why))
+            }
+            Answer::Nothing | Answer::Refused => None,
+        }
+    }
+
+    /// A row's outcome must be one that is right, and the codes it shows those that the tables have.
+    fn compare_row(expected: &Row, row: &AnsweredRow, rows: &Snapshot) -> Option<String> {
+        if !expected.outcomes.contains(&row.outcome.as_str()) {
+            return Some(format!("model {:?}, database {row:?}", expected.outcomes));
+        }
+        let (list, contact, id) = expected.record.as_ref()?;
+        let tables = rows.lists.get(list)?;
+        let record = tables.records.get(&(contact.clone(), *id))?;
+        let known = tables.contacts.get(contact)?;
+        let same = |shown: &Option<String>, code: char| {
+            shown
+                .as_ref()
+                .is_none_or(|shown| *shown == code.to_string())
+        };
+        let holds = same(&row.record_code, record.code)
+            && same(&row.contact_code, known.code)
+            && (row.record_code.is_none() || row.scheduled_at == record.scheduled_at);
+        (!holds).then(|| {
+            format!(
+                "{row:?} does not show what the tables have: record {}, contact {}, {:?}",
+                record.code, known.code, record.scheduled_at
+            )
+        })
+    }
+
+    /// A claimed attempt as both sides show it.
+    fn shown(&self, place: usize) -> Option<String> {
+        let attempt = self.world.attempts.get(place)?;
+        let contact = self.world.contact(&attempt.list, &attempt.contact)?;
+        let record = contact.record(attempt.record)?;
+        let kind = record.kind?;
+        let origin = if attempt.callback {
+            "agent_callback"
+        } else {
+            "auto"
+        };
+        Some(format!(
+            "{} {} {} {} {} {origin} until {} balance {:?}",
+            attempt.list,
+            attempt.contact,
+            record.unit,
+            kind.name(),
+            kind.inbox(),
+            attempt.lease_until,
+            contact.balance
+        ))
+    }
+
+    /// P27: with limits everywhere and time enough nobody stays callable.
+    async fn drain(&mut self, step: &Step, rounds: i64) -> Result<Option<Disagreement>> {
+        let mut at = step.at;
+        let lists: Vec<String> = self.world.lists.keys().cloned().collect();
+        let campaigns: Vec<String> = self.world.campaigns.keys().cloned().collect();
+        let revive = campaigns.iter().flat_map(|name| {
+            [
+                Event::RestoreCampaign { name: name.clone() },
+                Event::StartCampaign { name: name.clone() },
+            ]
+        });
+        let evaluate = lists.iter().map(|list| Event::Reevaluate {
+            list: list.clone(),
+            contact: None,
+        });
+        for event in revive.chain(evaluate).collect::<Vec<_>>() {
+            at += 1;
+            let step = Step { at, event };
+            if self.world.is_possible(&step.event)
+                && let Some(found) = self.compare(&step).await?
+            {
+                return Ok(Some(found));
+            }
+        }
+        for _ in 0..rounds {
+            at += DRAIN_PAUSE;
+            if let Some(found) = self
+                .compare(&Step {
+                    at,
+                    event: Event::Maintain,
+                })
+                .await?
+            {
+                return Ok(Some(found));
+            }
+            let mut claimed = 0;
+            for campaign in &campaigns {
+                at += 1;
+                let from = self.world.attempts.len();
+                let claim = Event::Claim {
+                    campaign: campaign.clone(),
+                    n: 1000,
+                    dialer: "dialer 0".to_owned(),
+                };
+                if let Some(found) = self.compare(&Step { at, event: claim }).await? {
+                    return Ok(Some(found));
+                }
+                let attempts: Vec<String> = (from..self.world.attempts.len())
+                    .filter_map(|place| self.world.name_of(place))
+                    .collect();
+                if attempts.is_empty() {
+                    continue;
+                }
+                claimed += attempts.len();
+                at += 1;
+                let results = vec![Category::Noanswer; attempts.len()];
+                let settle = Event::Settle {
+                    attempts,
+                    results,
+                    ended: false,
+                    dialer: None,
+                    twice: false,
+                };
+                if let Some(found) = self.compare(&Step { at, event: settle }).await? {
+                    return Ok(Some(found));
+                }
+            }
+            let open = self.world.attempts.iter().any(|attempt| {
+                attempt.in_progress()
+                    || attempt.queued_at.is_some() && attempt.stage == crate::model::Stage::Queued
+            });
+            if claimed == 0 && !open {
+                break;
+            }
+        }
+        let left = self.rows.lists.iter().find_map(|(list, rows)| {
+            let (id, contact) = rows
+                .contacts
+                .iter()
+                .find(|(_, contact)| !matches!(contact.code, 'A' | 'U' | 'F'))?;
+            Some(format!(
+                "list {list} contact {id} is still {}",
+                contact.code
+            ))
+        });
+        Ok(left.map(|why| disagree("P27", step, &why)))
+    }
+
+    async fn inconsistencies(&self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for (name, list) in &self.world.lists {
+            if list.limits_changed {
+                continue;
+            }
+            let query = "SELECT format('%s %s %s: stored %s, expected %s', contact_id, record_id, what, stored, expected) FROM outbound.check_consistency($1)";
+            for row in self.client.query(query, &[&self.name(name)]).await? {
+                lines.push(format!(
+                    "list {name} contact {}",
+                    row.try_get::<_, String>(0)?
+                ));
+            }
+        }
+        Ok(lines)
+    }
+
+    /// A name that no other run uses.
+    fn name(&self, name: &str) -> String {
+        format!("run {} {name}", self.run)
+    }
+
+    /// Removes what the run made.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub async fn clean(&self) -> Result<()> {
+        let prefix = self.name("");
+        self.client
+            .execute(
+                "DELETE FROM outbound.campaign WHERE starts_with(name, $1)",
+                &[&prefix],
+            )
+            .await
+            .map_err(|error| anyhow!("campaigns of the run cannot be removed: {error:?}"))?;
+        for list in self.world.lists.keys() {
+            self.client
+                .execute("SELECT outbound.drop_list($1)", &[&self.name(list)])
+                .await?;
+        }
+        for list in self.world.suppression.keys() {
+            self.client
+                .execute(
+                    "SELECT outbound.drop_suppression_list($1)",
+                    &[&self.name(list)],
+                )
+                .await?;
+        }
+        self.client
+            .execute(
+                "DELETE FROM outbound.conversation WHERE split_part(conversation_id, '-', 2) = $1",
+                &[&self.run.to_string()],
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+fn disagree(label: &str, step: &Step, found: &str) -> Disagreement {
+    Disagreement {
+        label: label.to_owned(),
+        step: step.to_string(),
+        found: found.to_owned(),
+    }
+}
+
+/// What the database did where it was free to choose.
+fn seen(before: &World, event: &Event, raw: &read::Raw) -> Seen {
+    let mut seen = Seen::default();
+    if matches!(event, Event::Claim { .. } | Event::Contacts { .. }) {
+        for (list, contact, unit, code, result) in raw.records() {
+            let known = before
+                .contact(list, contact)
+                .and_then(|contact| contact.record_of(unit));
+            let open = known.is_none_or(|record| matches!(record.code, 'C' | 'O' | 'S'));
+            let blocked = code == 'U' && result == Some("dnc");
+            let purged = code == 'P' && known.is_some();
+            if open && (blocked || purged) {
+                seen.shut.push(Shut {
+                    list: list.to_owned(),
+                    contact: contact.to_owned(),
+                    unit: unit.to_owned(),
+                    code,
+                });
+            }
+        }
+    }
+    for (name, row) in &raw.campaigns {
+        if row.state == "off"
+            && before
+                .campaigns
+                .get(name)
+                .is_some_and(|campaign| campaign.state == "active")
+            && row.off_reason.as_deref() == Some("auto")
+        {
+            seen.completed.push(name.clone());
+        }
+    }
+    seen
+}
