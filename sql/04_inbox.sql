@@ -94,8 +94,9 @@ DECLARE
     users text;
 BEGIN
     SELECT string_agg(DISTINCT quote_ident(l.name), ', ') INTO users
-    FROM outbound.list_column AS c JOIN outbound.list AS l USING (list_id)
-    WHERE c.inbox_id = inbox.inbox_id;
+    FROM outbound.list AS l
+    WHERE EXISTS (SELECT 1 FROM outbound.list_column AS c WHERE c.list_id = l.list_id AND c.inbox_id = inbox.inbox_id)
+       OR outbound._has_conversations_in(l, inbox.inbox_id);
     IF users IS NOT NULL THEN
         RAISE EXCEPTION 'inbox "%" is in use', drop_inbox.name
             USING ERRCODE = 'object_in_use', DETAIL = format('Contact lists that send from it: %s.', users),

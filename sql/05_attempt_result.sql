@@ -74,7 +74,7 @@ BEGIN
     INSERT INTO outbound.attempt_result AS r (result_id, name, category, counts_as_attempt, retryable, description)
     VALUES (nextval('outbound.attempt_result_result_id_seq'), create_attempt_result.name, model.category, model.counts_as_attempt,
             model.retryable, coalesce(create_attempt_result.description, model.description))
-    ON CONFLICT (name) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING r.result_id INTO made;
     IF made IS NULL THEN
         RAISE EXCEPTION 'attempt result "%" exists already', create_attempt_result.name

@@ -106,12 +106,13 @@ BEGIN
             FROM outbound_list.%1$I AS r WHERE r.sys_contact_id = k.sys_id OFFSET 0) AS d
         LEFT JOIN outbound_list.%3$I AS n
             ON n.sys_contact_id = d.sys_contact_id AND n.sys_channel_user = d.sys_channel_user
-           AND n.sys_channel_user_type = d.sys_channel_user_type AND n.sys_inbox_id IS NOT DISTINCT FROM d.sys_inbox_id
+           AND n.sys_channel_user_type = d.sys_channel_user_type
+           AND (n.sys_inbox_id IS NOT DISTINCT FROM d.sys_inbox_id OR n.sys_channel_user_type = 'conversation_id')
         $sql$, p_table || '_detail', staged || '_known', staged || '_detail', staged || '_present');
     EXECUTE format('ANALYZE outbound_list.%I', staged || '_present');
 END
 $$;
-COMMENT ON FUNCTION outbound._compare_records IS 'Notes the records that the staged contacts have now, each with what the file says of it: looked at once, so that nothing later has to search the list again. A unit is the same when kind, normal form and inbox are (list-automation §3.4 A-5)';
+COMMENT ON FUNCTION outbound._compare_records IS 'Notes the records that the staged contacts have now, each with what the file says of it: looked at once, so that nothing later has to search the list again. A unit is the same when kind, normal form and inbox are; the inbox of a conversation is found, not given (list-automation §3.4 A-5)';
 
 CREATE FUNCTION outbound._replace_records(p_load outbound.load, p_table text, lookups boolean) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -13,7 +13,7 @@ END
 $$;
 COMMENT ON FUNCTION outbound._count IS 'Rows of a table in outbound_list';
 
-CREATE FUNCTION outbound._has_own_additions(p_table text) RETURNS boolean
+CREATE FUNCTION outbound._has_own_additions(p_table text, p_loaded text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
@@ -21,7 +21,7 @@ AS $$
                      AND d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_statistic_ext'::regclass))
         OR EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
                    WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid = t.reltype AND d.deptype = 'n')
-        OR t.relrowsecurity OR t.relforcerowsecurity OR t.relreplident <> 'd' OR t.reloptions IS NOT NULL
+        OR t.relrowsecurity OR t.relforcerowsecurity OR t.relreplident <> 'd' OR t.reloptions IS DISTINCT FROM (SELECT n.reloptions FROM pg_catalog.pg_class AS n WHERE n.relnamespace = t.relnamespace AND n.relname = p_loaded)
         OR t.relowner <> (SELECT p.relowner FROM pg_catalog.pg_class AS p WHERE p.oid = 'outbound.contact'::regclass)
         OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
                    WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount = 0
@@ -55,7 +55,8 @@ BEGIN
     LOOP
         EXECUTE format('LOCK TABLE outbound_list.%I IN ACCESS EXCLUSIVE MODE', part.present);
     END LOOP;
-    IF outbound._has_own_additions(p_list.table_name) OR outbound._has_own_additions(p_list.table_name || '_detail') THEN
+    IF outbound._has_own_additions(p_list.table_name, 'sys_load_' || p_load.load_id)
+       OR outbound._has_own_additions(p_list.table_name || '_detail', 'sys_load_' || p_load.load_id || '_detail') THEN
         FOR part IN SELECT * FROM (VALUES ('sys_load_' || p_load.load_id, p_list.table_name),
                                           ('sys_load_' || p_load.load_id || '_detail', p_list.table_name || '_detail')) AS v (loaded, present)
         LOOP

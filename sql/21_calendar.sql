@@ -148,14 +148,10 @@ $$;
 COMMENT ON FUNCTION outbound.drop_calendar IS 'Removes a calendar; refused while a campaign that is not deleted keeps to it, and a notice names the deleted campaigns that lose it';
 
 CREATE FUNCTION outbound.calendar_is_open(name text, at timestamptz DEFAULT now(), OUT open boolean, OUT until timestamptz)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    calendar outbound.calendar := outbound._calendar_by_name(calendar_is_open.name);
-    state jsonb := outbound.calendar_state(outbound._calendar_document(calendar.calendar_id), coalesce(calendar_is_open.at, now()));
-BEGIN
-    calendar_is_open.open := (state ->> 'open')::boolean;
-    calendar_is_open.until := (state ->> 'until')::timestamptz;
-END
+    SELECT (s.state ->> 'open')::boolean, (s.state ->> 'until')::timestamptz
+    FROM outbound._calendar_by_name(calendar_is_open.name) AS c
+    CROSS JOIN LATERAL outbound.calendar_state(outbound._calendar_document(c.calendar_id), coalesce(calendar_is_open.at, now())) AS s (state)
 $$;
 COMMENT ON FUNCTION outbound.calendar_is_open IS 'Whether a calendar is open at a moment, and when that changes next; null: not within 400 days';

@@ -119,7 +119,7 @@ BEGIN
     INSERT INTO outbound.wrap_up_code AS w (code, contact_uncallable, number_uncallable, description)
     VALUES (set_wrap_up_code.code, coalesce(set_wrap_up_code.contact_uncallable, true), coalesce(set_wrap_up_code.number_uncallable, true),
             set_wrap_up_code.description)
-    ON CONFLICT (code) DO UPDATE SET contact_uncallable = excluded.contact_uncallable, number_uncallable = excluded.number_uncallable,
+    ON CONFLICT ON CONSTRAINT wrap_up_code_pkey DO UPDATE SET contact_uncallable = excluded.contact_uncallable, number_uncallable = excluded.number_uncallable,
         description = coalesce(excluded.description, w.description);
 END
 $$;

@@ -46,16 +46,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._blocking_values IS 'SQL for the values of entries that block a unit, from SQL for its kind and its normal form';
 
-CREATE FUNCTION outbound._is_suppressed(p_lists text, p_type text, p_value text) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    -- OFFSET 0: looked up in the key for each unit, whatever the planner thinks of entries without statistics.
-    SELECT format('EXISTS (SELECT 1 FROM outbound.suppression_entry AS e WHERE e.suppression_list_id = ANY (%s) '
-                  'AND e.unit_type = %s AND e.value = ANY (%s) OFFSET 0)',
-                  p_lists, p_type, outbound._blocking_values(p_type, p_value))
-$$;
-COMMENT ON FUNCTION outbound._is_suppressed IS 'SQL for the condition that a unit is blocked, from SQL for the numbers of the applicable lists (an array), its kind and its normal form';
-
 -- Made here from the rule's text, so that claims find it with its plan ready. Never planned but as look-ups in
 -- the key: a session keeps the plan while the list grows from nothing to millions.
 DO $do$
@@ -67,10 +57,15 @@ BEGIN
             SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan SET jit = off
         AS $body$
         BEGIN
-            RETURN QUERY SELECT u.place::integer FROM unnest(p_types, p_values) WITH ORDINALITY AS u (unit_type, value, place)
-                WHERE %s;
+            -- OFFSET 0: each value is looked up in the key of each list, in this order.
+            RETURN QUERY SELECT DISTINCT v.place::integer
+                FROM (SELECT u.place, u.unit_type, unnest(%s) AS value
+                      FROM unnest(p_types, p_values) WITH ORDINALITY AS u (unit_type, value, place)) AS v
+                CROSS JOIN unnest(p_list_ids) AS l (id)
+                CROSS JOIN LATERAL (SELECT 1 FROM outbound.suppression_entry AS e
+                                    WHERE e.suppression_list_id = l.id AND e.unit_type = v.unit_type AND e.value = v.value OFFSET 0) AS hit;
         END
-        $body$ $sql$, outbound._is_suppressed('p_list_ids', 'u.unit_type', 'u.value'));
+        $body$ $sql$, outbound._blocking_values('u.unit_type', 'u.value'));
 END
 $do$;
 COMMENT ON FUNCTION outbound._suppressed_units IS 'Places, from 1, of the units that one of these do-not-contact lists blocks';
@@ -241,32 +236,26 @@ COMMENT ON COLUMN outbound.suppression_list_status.created_at IS 'When the list 
 COMMENT ON COLUMN outbound.suppression_list_status.modified_at IS 'When its settings or its entries last changed';
 
 CREATE FUNCTION outbound._suppress_records(p_load outbound.load, p_lists integer[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = on SET jit = off SET work_mem = '64MB'
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+    SET enable_nestloop = on SET enable_hashjoin = on SET enable_mergejoin = on
 AS $$
 DECLARE
     records text := 'sys_load_' || p_load.load_id || '_detail';
     blocked text := 'sys_load_' || p_load.load_id || '_blocked';
-    -- Nobody has statistics of a table that was just filled; its size tells how many records it has.
-    few integer := pg_relation_size(format('outbound_list.%I', records)) / 600;
+    -- Nobody has statistics of a table that was just filled, but its size is known.
+    lookups boolean := pg_relation_size(format('outbound_list.%I', records)) * 8 < pg_relation_size('outbound.suppression_entry');
 BEGIN
-    IF (SELECT count(*) FROM (SELECT 1 FROM outbound.suppression_entry AS e WHERE e.suppression_list_id = ANY (p_lists) LIMIT few) AS counted) < few THEN
-        -- Few entries against the records: the records are read through once.
-        PERFORM set_config('enable_nestloop', 'off', true);
-        EXECUTE format($sql$
-            CREATE UNLOGGED TABLE outbound_list.%2$I AS
-            SELECT DISTINCT u.place, u.sys_contact_id
-            FROM (SELECT d.ctid AS place, d.sys_contact_id, d.sys_channel_user_type AS unit_type, unnest(%3$s) AS value
-                  FROM outbound_list.%1$I AS d WHERE d.sys_status = 'C') AS u
-            JOIN outbound.suppression_entry AS e ON e.unit_type = u.unit_type AND e.value = u.value
-            WHERE e.suppression_list_id = ANY (%4$L)
-            $sql$, records, blocked, outbound._blocking_values('d.sys_channel_user_type', 'd.sys_channel_user'), p_lists);
-        PERFORM set_config('enable_nestloop', 'on', true);
-    ELSE
-        EXECUTE format($sql$
-            CREATE UNLOGGED TABLE outbound_list.%2$I AS
-            SELECT d.ctid AS place, d.sys_contact_id FROM outbound_list.%1$I AS d WHERE d.sys_status = 'C' AND %3$s
-            $sql$, records, blocked, outbound._is_suppressed(format('%L::integer[]', p_lists), 'd.sys_channel_user_type', 'd.sys_channel_user'));
-    END IF;
+    -- Few records against the entries are looked up in their key; otherwise both are read through once.
+    PERFORM outbound._prefer_lookups(lookups), set_config('enable_nestloop', CASE WHEN lookups THEN 'on' ELSE 'off' END, true);
+    EXECUTE format($sql$
+        CREATE UNLOGGED TABLE outbound_list.%2$I AS
+        SELECT DISTINCT u.place, u.sys_contact_id
+        FROM (SELECT d.ctid AS place, d.sys_contact_id, d.sys_channel_user_type AS unit_type, unnest(%3$s) AS value
+              FROM outbound_list.%1$I AS d WHERE d.sys_status = 'C') AS u
+        JOIN outbound.suppression_entry AS e ON e.unit_type = u.unit_type AND e.value = u.value
+        WHERE e.suppression_list_id = ANY (%4$L)
+        $sql$, records, blocked, outbound._blocking_values('d.sys_channel_user_type', 'd.sys_channel_user'), p_lists);
+    PERFORM outbound._prefer_lookups(false), set_config('enable_nestloop', 'on', true);
     EXECUTE format('ANALYZE outbound_list.%I', blocked);
     EXECUTE format($sql$
         UPDATE outbound_list.%1$I AS d SET sys_status = 'U', sys_last_attempt_dialer_attempt_result_id = %3$s

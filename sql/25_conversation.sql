@@ -157,6 +157,23 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._conversation_contact_relation IS 'The relation that the contacts of conversations are read from, ready to stand in a statement';
 
+CREATE FUNCTION outbound._has_conversations_in(p_list outbound.list, p_inbox_id bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found_one boolean := false;
+BEGIN
+    IF p_list.selection_method = 'conversations'
+        OR EXISTS (SELECT 1 FROM outbound.list_column AS c WHERE c.list_id = p_list.list_id AND c.unit_type = 'conversation_id')
+    THEN
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM outbound_list.%I AS d WHERE d.sys_channel_user_type = ''conversation_id'' AND d.sys_inbox_id = $1)',
+                       p_list.table_name || '_detail') INTO found_one USING p_inbox_id;
+    END IF;
+    RETURN found_one;
+END
+$$;
+COMMENT ON FUNCTION outbound._has_conversations_in IS 'Whether a list has records whose inbox was found from their conversation and is this one';
+
 CREATE FUNCTION outbound._codes_of_untried(records text[], close_if_all boolean) RETURNS text[]
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$

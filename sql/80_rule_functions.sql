@@ -33,13 +33,13 @@ COMMENT ON FUNCTION outbound.check_attempt_control IS 'Checks a change of an att
 COMMENT ON FUNCTION outbound.check_campaign_settings IS 'Checks a change of the settings of a campaign, JSON text, and returns the settings after it with the names of what it uses, or raises an error that names the field';
 COMMENT ON FUNCTION outbound.check_job_columns IS 'Refuses columns of a job whose inboxes do not exist or do not fit';
 
-COMMENT ON FUNCTION outbound.claim IS 'Takes up to n attempts of a campaign for a dialer, with all it needs to make them; fewer when fewer may be made at this moment, which explain tells (contact-lists §7.1, §8.1)';
-COMMENT ON FUNCTION outbound.start IS 'Attempts are about to be made: last checks, and a longer lease; answers for each (contact-lists §8.2)';
-COMMENT ON FUNCTION outbound.settle IS 'Attempts have these results; each counts once, and answers for itself (contact-lists §7.2 R21 to R29)';
-COMMENT ON FUNCTION outbound.release IS 'Attempts will not be made: their records are what they were before the claim (contact-lists §7.2 R20)';
-COMMENT ON FUNCTION outbound.extend IS 'Attempts need longer: their leases end at that moment';
-COMMENT ON FUNCTION outbound.finish IS 'The campaign manager is done with the contact that an attempt reached; the wrap-up code decides what becomes of it (contact-lists §6.3)';
-COMMENT ON FUNCTION outbound.schedule_callback IS 'An agent plans a callback with the contact that an attempt reached or is speaking to (contact-lists §7.2 R34, R36)';
+COMMENT ON FUNCTION outbound._claim IS 'What outbound.claim does';
+COMMENT ON FUNCTION outbound._start IS 'What outbound.start does';
+COMMENT ON FUNCTION outbound._settle IS 'What outbound.settle does';
+COMMENT ON FUNCTION outbound._release IS 'What outbound.release does';
+COMMENT ON FUNCTION outbound._extend IS 'What outbound.extend does';
+COMMENT ON FUNCTION outbound._finish_attempt IS 'What outbound.finish does';
+COMMENT ON FUNCTION outbound._schedule_callback IS 'What outbound.schedule_callback does';
 COMMENT ON FUNCTION outbound.move_callback IS 'Moves a planned callback (contact-lists §7.2 R41); returns counts';
 COMMENT ON FUNCTION outbound.cancel_callback IS 'Cancels a planned callback (contact-lists §7.2 R40); returns counts';
 COMMENT ON FUNCTION outbound.exclude IS 'Shuts a contact, or one record of it, out of all campaigns (contact-lists §7.2 R42); returns counts';

@@ -48,7 +48,7 @@ GRANT EXECUTE ON FUNCTION outbound.set_conversation_source TO outbound_admin;
 GRANT INSERT, UPDATE, DELETE ON outbound.conversation, outbound.conversation_contact TO outbound_admin;
 
 GRANT EXECUTE ON FUNCTION outbound.claim_run, outbound.heartbeat, outbound.pin_host_key, outbound.plan_files, outbound.file_fetched,
-    outbound.begin_load, outbound.create_load_table, outbound.finish_load_table, outbound.publish, outbound.sample_load, outbound.file_disposed,
-    outbound.file_failed, outbound.finish_run, outbound.run_now, outbound.dry_run, outbound.start_import, outbound.run_status,
+    outbound.begin_load, outbound.create_load_table, outbound.finish_load_table, outbound.publish, outbound.note_load_order, outbound.sample_load,
+    outbound.file_disposed, outbound.file_failed, outbound.finish_run, outbound.run_now, outbound.dry_run, outbound.start_import, outbound.run_status,
     outbound.register_public_key, outbound.public_key, outbound.extension_version TO outbound_worker;
 GRANT INSERT ON outbound.rejected_row TO outbound_worker;

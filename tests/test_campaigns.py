@@ -163,29 +163,26 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("settings", "field"), BAD_SETTINGS.values(), ids=BAD_SETTINGS)
-def test_settings_that_do_not_hold_are_refused_with_their_field(
-    site: Database, settings: dict[str, Any], field: str
-) -> None:
+def test_settings_that_do_not_hold_are_refused_with_their_field(site: Database) -> None:
     create(site)
     before = site.query("SELECT * FROM outbound.campaign")
-    for statement in (
-        "create_campaign('other', '{people}', 'call', %s)",
-        "alter_campaign('spring', %s, '{people}')",
-    ):
-        problem = refusal(site, f"SELECT outbound.{statement}", Jsonb(settings))
-        assert problem.sqlstate == "22023", problem.message_primary
-        assert str(problem.message_detail).startswith(f"Field: {field}"), problem.message_detail
-        assert problem.message_hint
+    for what, (settings, field) in BAD_SETTINGS.items():
+        for statement in (
+            "create_campaign('other', '{people}', 'call', %s)",
+            "alter_campaign('spring', %s, '{people}')",
+        ):
+            problem = refusal(site, f"SELECT outbound.{statement}", Jsonb(settings))
+            assert (problem.sqlstate, problem.message_detail) == ("22023", f"Field: {field}"), what
+            assert problem.message_hint, what
     assert site.query("SELECT * FROM outbound.campaign") == before
 
 
-@pytest.mark.parametrize("settings", [None, [], "x", 1], ids=repr)
-def test_settings_that_are_no_document_are_refused(site: Database, settings: Any) -> None:
-    given = None if settings is None else Jsonb(settings)
-    problem = refusal(site, "SELECT outbound.create_campaign('c', '{people}', 'call', %s)", given)
-    assert problem.sqlstate == "22023"
-    assert str(problem.message_primary).startswith("campaign settings: ")
+def test_settings_that_are_no_document_are_refused(site: Database) -> None:
+    for settings in (None, [], "x", 1):
+        given = None if settings is None else Jsonb(settings)
+        problem = refusal(site, "SELECT outbound.create_campaign('c', '{people}', 'call', %s)", given)
+        assert problem.sqlstate == "22023"
+        assert str(problem.message_primary).startswith("campaign settings: ")
 
 
 def test_a_filter_must_fit_every_list(site: Database) -> None:
@@ -201,16 +198,16 @@ def test_a_filter_must_fit_every_list(site: Database) -> None:
     assert lists_of(site) == ["people"]
 
 
-@pytest.mark.parametrize("field", ["sys_id", "sys_attempts", "sys_created_at"])
-def test_a_filter_may_ask_for_what_the_list_itself_knows(site: Database, field: str) -> None:
-    create(site, filter={"field": field, "operator": "is_not_empty"}, order=[{"column": field}])
+def test_a_filter_may_ask_for_what_the_list_itself_knows(site: Database) -> None:
+    for field in ("sys_id", "sys_attempts", "sys_created_at"):
+        create(site, field, filter={"field": field, "operator": "is_not_empty"}, order=[{"column": field}])
 
 
-@pytest.mark.parametrize("lists", [None, [], [None], ["people", None], ["people", "people"]], ids=repr)
-def test_a_campaign_needs_lists_and_each_once(site: Database, lists: Any) -> None:
-    problem = refusal(site, "SELECT outbound.create_campaign('c', %s, 'call')", lists)
-    assert problem.sqlstate == "22023"
-    assert problem.message_hint
+def test_a_campaign_needs_lists_and_each_once(site: Database) -> None:
+    for lists in (None, [], [None], ["people", None], ["people", "people"]):
+        problem = refusal(site, "SELECT outbound.create_campaign('c', %s, 'call')", lists)
+        assert problem.sqlstate == "22023", lists
+        assert problem.message_hint, lists
 
 
 UNKNOWN: dict[str, tuple[str, str]] = {
@@ -230,50 +227,46 @@ UNKNOWN: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("kind", "call", "hint"), [(kind, *rest) for kind, rest in UNKNOWN.items()], ids=UNKNOWN
-)
-def test_what_a_campaign_names_must_exist(site: Database, kind: str, call: str, hint: str) -> None:
-    problem = refusal(site, "SELECT outbound." + call, NASTY)
-    assert (problem.sqlstate, problem.message_primary) == ("42704", f'{kind} "{NASTY}" does not exist')
-    assert hint in str(problem.message_hint)
+def test_what_a_campaign_names_must_exist(site: Database) -> None:
+    for kind, (call, hint) in UNKNOWN.items():
+        problem = refusal(site, "SELECT outbound." + call, NASTY)
+        assert (problem.sqlstate, problem.message_primary) == ("42704", f'{kind} "{NASTY}" does not exist')
+        assert hint in str(problem.message_hint)
     assert site.value("SELECT count(*) FROM outbound.campaign") == 0
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        "alter_campaign(%s)", "start_campaign(%s)", "stop_campaign(%s)", "delete_campaign(%s)",
-        "restore_campaign(%s)", "alter_calendar(%s)", "drop_calendar(%s)", "calendar_is_open(%s)",
-        "alter_attempt_control(%s)", "drop_attempt_control(%s)", "drop_wrap_up_code(%s)",
-        "drop_attempt_result(%s)", "drop_list(%s)",
-    ],
+BY_NAME = (
+    "alter_campaign", "start_campaign", "stop_campaign", "delete_campaign", "restore_campaign",
+    "alter_calendar", "drop_calendar", "calendar_is_open", "alter_attempt_control", "drop_attempt_control",
+    "drop_wrap_up_code", "drop_attempt_result", "set_inbox", "drop_inbox", "drop_list",
 )  # fmt: skip
-@pytest.mark.parametrize("name", [NASTY, "", None], ids=["SQL", "empty", "null"])
-def test_a_name_that_does_not_exist_is_named_in_the_error(
-    site: Database, call: str, name: str | None
-) -> None:
-    problem = refusal(site, "SELECT outbound." + call, name)
-    assert problem.sqlstate == "42704"
-    assert str(problem.message_primary).endswith(f'"{"<NULL>" if name is None else name}" does not exist')
-    assert problem.message_hint
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        "create_campaign(%s, '{people}', 'call')", "alter_campaign('spring', new_name => %s)",
-        "create_calendar(%s, 'UTC', '{}')", "alter_calendar('Office', new_name => %s)",
-        "create_attempt_control(%s, '{}')", "alter_attempt_control('Gentle', new_name => %s)",
-        "create_attempt_result(%s, 'busy')", "set_wrap_up_code(%s)",
-    ],
+def test_a_name_that_does_not_exist_is_named_in_the_error(site: Database) -> None:
+    for function in BY_NAME:
+        for name in (NASTY, "", None):
+            problem = refusal(site, f"SELECT outbound.{function}(%s)", name)
+            assert problem.sqlstate == "42704", function
+            shown = "<NULL>" if name is None else name
+            assert str(problem.message_primary).endswith(f'"{shown}" does not exist'), function
+            assert problem.message_hint, function
+
+
+NAMING = (
+    "create_campaign(%s, '{people}', 'call')", "alter_campaign('spring', new_name => %s)",
+    "create_calendar(%s, 'UTC', '{}')", "alter_calendar('Office', new_name => %s)",
+    "create_attempt_control(%s, '{}')", "alter_attempt_control('Gentle', new_name => %s)",
+    "create_attempt_result(%s, 'busy')", "set_wrap_up_code(%s)",
 )  # fmt: skip
-@pytest.mark.parametrize("name", [" ", "a\u0007", "x" * 256], ids=["blank", "control", "long"])
-def test_a_name_that_cannot_be_shown_is_refused(site: Database, call: str, name: str) -> None:
+
+
+def test_a_name_that_cannot_be_shown_is_refused(site: Database) -> None:
     create(site)
-    problem = refusal(site, "SELECT outbound." + call, name)
-    assert problem.sqlstate == "22023"
-    assert problem.message_hint
+    for call in NAMING:
+        for name in (" ", "a\u0007", "x" * 256):
+            problem = refusal(site, "SELECT outbound." + call, name)
+            assert problem.sqlstate == "22023", call
+            assert problem.message_hint, call
 
 
 def test_names_are_unique_and_any_text(site: Database) -> None:

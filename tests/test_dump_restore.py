@@ -29,6 +29,9 @@ def use(database: Database) -> None:
     add(database, 'Весна "2026"; DROP TABLE x', ANNA, BO, person("", name="no id"))
     create_list(database, "numbered", identifier=None, close_if_all=True)
     add(database, "numbered", ANNA, ANNA)
+    database.query("SELECT outbound.create_suppression_list('Opted out', true)")
+    unit = '[{"type": "phone", "value": "0441112299"}]'
+    database.query("SELECT outbound.suppress('Opted out', %s)", unit)
     create_list(database, "dropped")
     database.query("SELECT outbound.drop_list('dropped')")
     database.query("GRANT SELECT ON outbound_list.numbered TO outbound_dialer")
@@ -49,6 +52,16 @@ def use(database: Database) -> None:
     under_way = Run.of(database, "interrupted")
     under_way.load(under_way.take(), [BO])
     database.query("SELECT outbound.run_now('job', request_key => 'evening')")
+    database.query("INSERT INTO outbound.conversation_contact (contact_id, name) VALUES ('p1', 'Анна')")
+    database.query(
+        "INSERT INTO outbound.conversation (conversation_id, contact_id, inbox_id, labels)"
+        " SELECT 'c1', 'p1', inbox_id, '{vip}' FROM outbound.inbox WHERE name = 'Chat'"
+    )
+    database.query("SELECT outbound.set_conversation_source()")
+    database.query(
+        "SELECT outbound.create_list_from_conversations('talks', %s, true)",
+        '{"field": "labels", "operator": "contains", "value": "vip"}',
+    )
     for kind in ("ssh", "pgp"):
         database.query("SELECT outbound.register_public_key(%s, 'the key', 'its fingerprint')", kind)
 

@@ -11,7 +11,9 @@ from support.lists import COLUMNS, FINGERPRINT, add, create_job, create_list, pe
 from support.run import Run
 
 ANNA = person("anna", phone="+380441112233", email="anna@example.org", name="Anna")
-READER = {"contact_counts", "run_status", "public_key", "account_settings", "calendar_is_open", "extension_version"}
+READER = {
+    "contact_counts", "run_status", "public_key", "account_settings", "calendar_is_open", "extension_version",
+}  # fmt: skip
 OPERATOR = READER | {
     "create_list", "rename_list", "drop_list", "add_contacts",
     "create_list_from_conversations", "preview_list", "alter_list", "add_new_conversations",
@@ -19,17 +21,20 @@ OPERATOR = READER | {
     "create_calendar", "alter_calendar", "drop_calendar",
     "create_attempt_control", "alter_attempt_control", "drop_attempt_control",
     "set_wrap_up_code", "drop_wrap_up_code",
-    "create_campaign", "alter_campaign", "start_campaign", "stop_campaign", "delete_campaign", "restore_campaign",
+    "create_campaign", "alter_campaign", "start_campaign", "stop_campaign", "delete_campaign",
+    "restore_campaign",
     "create_job", "alter_job", "drop_job", "enable_job", "disable_job",
     "run_now", "return_ended_runs", "drop_dead_loads", "prune_history", "maintain",
 }  # fmt: skip
 ADMIN = OPERATOR | {
-    "set_account", "create_inbox", "set_inbox", "drop_inbox", "create_attempt_result", "drop_attempt_result", "set_conversation_source",
+    "set_account", "create_inbox", "set_inbox", "drop_inbox", "create_attempt_result", "drop_attempt_result",
+    "set_conversation_source",
     "create_sftp_server", "alter_sftp_server", "drop_sftp_server",
 }  # fmt: skip
 WORKER = {
     "claim_run", "heartbeat", "pin_host_key", "plan_files", "file_fetched", "begin_load", "create_load_table",
-    "finish_load_table", "publish", "sample_load", "file_disposed", "file_failed", "finish_run", "run_now", "dry_run",
+    "finish_load_table", "publish", "note_load_order", "sample_load", "file_disposed", "file_failed",
+    "finish_run", "run_now", "dry_run",
     "start_import", "run_status", "register_public_key", "public_key", "extension_version",
 }  # fmt: skip
 FUNCTIONS: dict[str, set[str]] = {

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[pg_test]
-    fn a_wrong_field_is_named_with_what_to_do() {
+    fn a_wrong_setting_is_named_with_what_to_do() {
         assert_eq!(
             problem(
                 r#"SELECT outbound.check_calendar('UTC', '{"mon": [["18:00", "09:00"]]}', NULL)"#

@@ -10,11 +10,13 @@
 //! |---|---|
 //! | [`spi`] | statements planned once a session, arrays in, rows out |
 //! | [`catalog`] | lists, campaigns and results as the calls need them, kept until the settings change |
+//! | [`columns`] | statements that write many rows |
 //! | [`store`] | contacts and records: locking, reading, writing |
 //! | [`journal`] | the attempt log and the contact events |
 //! | [`counters`] | what a change means for the counters of a list |
 //! | [`capacity`] | pacing: attempts in progress, attempts a minute, inbox rates |
 //! | [`claim`] | `claim` |
+//! | [`marks`] | where the latest scan of a list ended |
 //! | [`attempts`] | `start`, `settle`, `release`, `extend`, `finish`, callbacks |
 //! | [`duties`] | ended leases, ended waiting times, stopped and completed campaigns |
 //! | [`operator`] | `exclude`, `reset`, `reevaluate`, `check_consistency` |
@@ -24,10 +26,12 @@ mod attempts;
 mod capacity;
 mod catalog;
 mod claim;
+mod columns;
 mod counters;
 mod duties;
 mod explain;
 mod journal;
+mod marks;
 mod operator;
 mod spi;
 mod store;

@@ -28,6 +28,21 @@ pub fn invalid(message: impl Into<String>, detail: &str, hint: &str) -> ! {
     )
 }
 
+/// An argument that must be given.
+///
+/// # Errors
+/// Raises `null_value_not_allowed`, naming the argument.
+pub fn given<T>(name: &str, value: Option<T>) -> T {
+    value.unwrap_or_else(|| {
+        raise(
+            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            format!("{name} must not be null"),
+            "",
+            "Give a value.",
+        )
+    })
+}
+
 /// Reads a document that this extension's own SQL built.
 ///
 /// # Errors

@@ -55,7 +55,7 @@ mod tests {
                 r#"SELECT outbound.check_job_rules('{"action": "import_file", "append_typ": 1}', 'server')"#
             ),
             "22023|job rules: append_typ: is not known|Field: append_typ|Check the spelling; known here: one of action, connection, \
-             files, format, encryption, append_type, target_list, columns, identifier, contact_name, close_if_all, max_rejected."
+             files, format, encryption, append_type, target_list, target_suppression_list, columns, identifier, contact_name, close_if_all, max_rejected."
         );
     }
 

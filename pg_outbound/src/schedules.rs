@@ -22,12 +22,9 @@ pub fn next_run(
     time_zone: &str,
     after: TimestampWithTimeZone,
 ) -> Option<TimestampWithTimeZone> {
-    let schedule: Schedule = schedule
-        .unwrap_or_default()
-        .parse()
-        .unwrap_or_else(|error: outbound_core::schedule::ScheduleError| {
-            invalid(error.message, "", &error.hint)
-        });
+    let schedule: Schedule = schedule.unwrap_or_default().parse().unwrap_or_else(
+        |error: outbound_core::schedule::ScheduleError| invalid(error.message, "", &error.hint),
+    );
     let zone: Tz = time_zone.parse().unwrap_or_else(|_| {
         invalid(
             format!("time zone \"{time_zone}\" is not known"),

@@ -253,7 +253,7 @@ mod tests {
     fn the_first_file_defines_the_columns_and_a_job_for_other_ones_is_refused() {
         let first = defined("phone", "NULL", "{columns}");
         let known = format!("'{first}'");
-        assert_eq!(defined("phone", "NULL", "{columns,1,name}"), "Phone");
+        assert_eq!(defined("phone", "NULL", "{columns,1,name}"), "phone");
         assert_eq!(defined("phone", "NULL", "{columns,1,unit_type}"), "phone");
         assert_eq!(defined("PHONE", &known, "{columns}"), first);
         assert_eq!(

@@ -34,6 +34,16 @@ def worker(profile: Profile = "debug") -> Path:
 
 
 @cache
+def model() -> Path:
+    """Build the model test's program and return its path."""
+    with _lock():
+        _cargo("build", "-p", "outbound-model")
+        place = paths.scratch() / "bin" / "debug" / "outbound-model"
+        _put(paths.target() / "debug" / "outbound-model", place)
+    return place
+
+
+@cache
 def install_extension(major: int, profile: Profile = "debug") -> None:
     """Build the extension for a major and install it into that major's private copy."""
     features = [] if major == 15 else ["--no-default-features"]

@@ -18,7 +18,7 @@ from support.lists import HEADER
 #: Old enough for a file to have settled.
 LONG_AGO = 1_700_000_000
 # A code of one byte and the label of an enumeration travel as their text in binary COPY too.
-CONTACT_TYPES = ["int4", *["text"] * 5]
+CONTACT_TYPES = ["int4", *["text"] * 5, "int2"]
 DETAIL_TYPES = ["int4", "int8", *["text"] * 5, "int8", "text", "int8"]
 
 
@@ -184,6 +184,7 @@ def staged(load: Load, people: Sequence[dict[str, Any]]) -> tuple[list[list[Any]
             channel = [column["contact"]["unit_type"], column["name"], kind, column["contact"]["inbox_id"]]
             records.append([*owner, unit, *channel, "C", None])
         status = "C" if "C" in codes.values() else "F"
+        kinds = sum(1 << place for place, code in enumerate(codes.values()) if code == "C")
         cells = [someone.get(name) or None for name in HEADER]
-        contacts.append([load.list_id, identifier, status, *codes.values(), *cells])
+        contacts.append([load.list_id, identifier, status, *codes.values(), kinds, *cells])
     return contacts, records

@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which exit code an answer becomes. Data goes to
 //! stdout, messages to stderr; `--json` makes the data one JSON document.
 
+pub mod dial;
 pub mod doctor;
 pub mod import;
 pub mod keys;
@@ -46,6 +47,8 @@ pub enum Command {
     Preview(preview::PreviewArgs),
     /// Put the units in a local file on a do-not-contact list.
     Suppress(suppress::SuppressArgs),
+    /// Work a campaign with simulated dialers: for demonstrations, load and tests.
+    Dial(Box<dial::DialArgs>),
     /// Make or show the worker's keys.
     Keys(keys::KeysArgs),
     /// Check the set-up.
@@ -66,6 +69,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Import(args) => import::import(&settings, args).await,
         Command::Preview(args) => preview::preview(&settings, args).await,
         Command::Suppress(args) => suppress::suppress(&settings, args).await,
+        Command::Dial(args) => dial::dial(&settings, *args).await,
         Command::Keys(args) => keys::keys(&settings, args).await,
         Command::Doctor => doctor::doctor(&settings).await,
         Command::Completions { shell } => {

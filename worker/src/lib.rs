@@ -8,6 +8,7 @@
 //! | [`settings`] | where database, secrets and spool are |
 //! | [`run`] | a worker and its runs, step by step |
 //! | [`database`] | connections, and the calls the extension offers |
+//! | [`dial`] | simulated dialers |
 //! | [`sftp`] | the SFTP client |
 //! | [`openpgp`] | decryption and verification, as a stream |
 //! | [`decode`] | bytes to records |
@@ -21,6 +22,7 @@
 pub mod cli;
 pub mod database;
 pub mod decode;
+pub mod dial;
 pub mod error;
 pub mod fault;
 pub mod keys;

@@ -127,7 +127,12 @@ impl Contact {
     ) -> Result<bool, Refusal> {
         let open = self.open_in_progress()?;
         if reported.category == Category::NotPerformed {
-            return self.release(rules).map(|()| false);
+            // R20 is for attempts that never started; after the start there is exactly one count (P20).
+            return if open.started_at.is_some() {
+                Err(Refusal::Started)
+            } else {
+                self.release(rules).map(|()| false)
+            };
         }
         let record = self.record_mut(open.record).ok_or(Refusal::NotOpen)?;
         if reported.category == Category::NotFound && !record.is_conversation {

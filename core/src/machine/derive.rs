@@ -59,7 +59,10 @@ impl Contact {
             facts[kind].limit_met = self
                 .limits_of_type(rules, kind)
                 .is_some_and(|limits| met(limits.per_type[kind], self.type_attempts[kind]));
-            self.due[kind] = earliest_retry[kind].map_or(Due::Never, |due| due.max(wait));
+            // Without a record to try, only a callback can make the type callable; where nothing can, the
+            // moment means nothing and stays what a load leaves.
+            let nothing = if facts[kind].agent_callback { Due::Never } else { Due::Now };
+            self.due[kind] = earliest_retry[kind].map_or(nothing, |due| due.max(wait));
             self.type_codes[kind] = type_status(&facts[kind]);
         }
         let with_units: Vec<ContactCode> = (0..3)

@@ -21,8 +21,9 @@ impl Contact {
         })
     }
 
-    /// R50: the record, or all records, become callable again; `zero` makes their counters 0 as well. A unit
-    /// that never was valid stays shut out, and so does a conversation that is still unknown.
+    /// R50: the record, or all records, become callable again; `zero` makes their counters 0 as well. Without
+    /// it a limit that is met still holds: such a record is A. A unit that never was valid stays shut out, and
+    /// so does a conversation that is still unknown.
     ///
     /// # Errors
     /// [`Refusal::Busy`], and [`Refusal::Nothing`] when nothing is left to reset.
@@ -32,9 +33,10 @@ impl Contact {
                 && record.attempts == 0
                 && record.last_result == Some(result_id::INVALID);
             let unknown = record.kind.is_none() || record.inbox.is_none();
-            let stays = record.code == RecordCode::Callable && !(zero && record.attempts > 0);
+            let code = if zero { RecordCode::Callable } else { untried_code(record, rules) };
+            let stays = record.code == code && !(zero && record.attempts > 0);
             (!never_valid && !unknown && !stays).then(|| {
-                record.code = RecordCode::Callable;
+                record.code = code;
                 record.scheduled_at = None;
                 if zero {
                     record.attempts = 0;
@@ -85,14 +87,14 @@ impl Contact {
         }
     }
 
-    /// R40: the callback is cancelled; the record is callable like any other.
+    /// R40: the callback is cancelled; the record is callable like any other, or A by a limit that it has met.
     ///
     /// # Errors
     /// [`Refusal::NoCallback`] when the record, or the contact, has none.
     pub fn cancel_callback(&mut self, only: Option<i64>, rules: &Rules) -> Result<i64, Refusal> {
         let record = self.callback(only)?;
         let id = record.id;
-        record.code = RecordCode::Callable;
+        record.code = untried_code(record, rules);
         record.scheduled_at = None;
         self.derive(rules);
         Ok(id)
@@ -173,5 +175,15 @@ impl Contact {
         if !same {
             self.wait_until = None;
         }
+    }
+}
+
+/// Code of a record that nothing shuts out but the limits of the campaign of its latest attempt.
+fn untried_code(record: &Record, rules: &Rules) -> RecordCode {
+    let limits = record.last_campaign.and_then(|id| rules.limits.get(&id));
+    if limits.is_some_and(|limits| limits.record_exhausted(record)) {
+        RecordCode::Exhausted
+    } else {
+        RecordCode::Callable
     }
 }

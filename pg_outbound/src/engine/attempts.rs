@@ -1,8 +1,11 @@
 //! What a dialer says of its attempts: started, settled, given back, kept longer, finished, to be called
 //! back (contact-lists §8.2, §9). Calls take arrays; each attempt gets an answer of its own, and one that is
 //! refused never fails the others. Every call may be repeated: an attempt that has ended already says so.
+//!
+//! The functions here stand behind those of the same name in `sql/28_dialer.sql`, which carry the rights and
+//! the planner's settings: Postgres would set them anew for every row of an answer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use outbound_core::campaign::Afterwards;
@@ -17,7 +20,7 @@ use super::journal::{self, Ended, Event};
 use super::spi::{self, Arg};
 use super::store::{self, Held, Which};
 use super::{claim, counters};
-use crate::error::{invalid, raise};
+use crate::error::{given, invalid, raise};
 
 /// Most attempts in one call.
 const MOST_AT_ONCE: usize = 10_000;
@@ -65,12 +68,12 @@ fn rows(answers: Vec<Answer>) -> Answers {
 ///
 /// # Errors
 /// Raises `invalid_parameter_value` for more than 10,000 attempts.
-#[pg_extern(security_definer)]
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-pub fn start(
-    attempt_ids: Vec<Option<i64>>,
-    dialer: default!(Option<&str>, "NULL"),
-    at: default!(TimestampWithTimeZone, "now()"),
+pub fn _start(
+    attempt_ids: Option<Vec<Option<i64>>>,
+    dialer: Option<&str>,
+    at: Option<TimestampWithTimeZone>,
 ) -> TableIterator<
     'static,
     (
@@ -82,25 +85,25 @@ pub fn start(
         name!(message, Option<String>),
     ),
 > {
-    let at = spi::moment(at);
+    let (attempt_ids, at) = (given("attempt_ids", attempt_ids), moment("at", at));
     rows(each(&attempt_ids, dialer, at, |work, place| work.start(place)))
 }
 
-/// The attempts have these results. `dialog_ids` names the conversations they made; `final` is for
+/// The attempts have these results. `dialog_ids` names the conversations they made; `is_final` is for
 /// successes that need no end. Without `start`, a reported result means that the attempt was started.
 ///
 /// # Errors
 /// Raises `array_subscript_error` for arrays of different length, `undefined_object` for a result that does
 /// not exist; nothing is changed then.
-#[pg_extern(security_definer)]
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-pub fn settle(
-    attempt_ids: Vec<Option<i64>>,
-    results: Vec<Option<String>>,
-    dialog_ids: default!(Option<Vec<Option<String>>>, "NULL"),
-    r#final: default!(bool, "false"),
-    dialer: default!(Option<&str>, "NULL"),
-    at: default!(TimestampWithTimeZone, "now()"),
+pub fn _settle(
+    attempt_ids: Option<Vec<Option<i64>>>,
+    results: Option<Vec<Option<String>>>,
+    dialog_ids: Option<Vec<Option<String>>>,
+    is_final: Option<bool>,
+    dialer: Option<&str>,
+    at: Option<TimestampWithTimeZone>,
 ) -> TableIterator<
     'static,
     (
@@ -112,11 +115,12 @@ pub fn settle(
         name!(message, Option<String>),
     ),
 > {
+    let (attempt_ids, results) = (given("attempt_ids", attempt_ids), given("results", results));
+    let at = moment("at", at);
     same_length("results", attempt_ids.len(), results.len());
     if let Some(dialogs) = &dialog_ids {
         same_length("dialog_ids", attempt_ids.len(), dialogs.len());
     }
-    let at = spi::moment(at);
     let known = spi::connected(|| {
         catalog::refresh();
         catalog::results()
@@ -142,7 +146,7 @@ pub fn settle(
                 result,
                 category,
                 dialog,
-                is_final: r#final,
+                is_final: is_final.unwrap_or(false),
             },
         )
     });
@@ -190,12 +194,12 @@ fn correct(answers: &mut [Answer], of: &HashMap<i64, usize>, results: &[Option<S
 ///
 /// # Errors
 /// Raises `invalid_parameter_value` for more than 10,000 attempts.
-#[pg_extern(security_definer)]
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-pub fn release(
-    attempt_ids: Vec<Option<i64>>,
-    dialer: default!(Option<&str>, "NULL"),
-    at: default!(TimestampWithTimeZone, "now()"),
+pub fn _release(
+    attempt_ids: Option<Vec<Option<i64>>>,
+    dialer: Option<&str>,
+    at: Option<TimestampWithTimeZone>,
 ) -> TableIterator<
     'static,
     (
@@ -207,7 +211,7 @@ pub fn release(
         name!(message, Option<String>),
     ),
 > {
-    let at = spi::moment(at);
+    let (attempt_ids, at) = (given("attempt_ids", attempt_ids), moment("at", at));
     rows(each(&attempt_ids, dialer, at, |work, place| work.release(place)))
 }
 
@@ -215,13 +219,13 @@ pub fn release(
 ///
 /// # Errors
 /// Raises `invalid_parameter_value` when `until` is over already.
-#[pg_extern(security_definer)]
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-pub fn extend(
-    attempt_ids: Vec<Option<i64>>,
-    until: TimestampWithTimeZone,
-    dialer: default!(Option<&str>, "NULL"),
-    at: default!(TimestampWithTimeZone, "now()"),
+pub fn _extend(
+    attempt_ids: Option<Vec<Option<i64>>>,
+    until: Option<TimestampWithTimeZone>,
+    dialer: Option<&str>,
+    at: Option<TimestampWithTimeZone>,
 ) -> TableIterator<
     'static,
     (
@@ -233,7 +237,8 @@ pub fn extend(
         name!(message, Option<String>),
     ),
 > {
-    let (at, until) = (spi::moment(at), spi::moment(until));
+    let attempt_ids = given("attempt_ids", attempt_ids);
+    let (at, until) = (moment("at", at), moment("until", until));
     future("the end of a lease", until, at);
     rows(each(&attempt_ids, dialer, at, |work, place| work.extend(place, until)))
 }
@@ -243,12 +248,12 @@ pub fn extend(
 ///
 /// # Errors
 /// Raises `undefined_object` for an unknown wrap-up code.
-#[pg_extern(security_definer)]
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-pub fn finish(
-    attempt_id: i64,
-    wrap_up_code: default!(Option<&str>, "NULL"),
-    at: default!(TimestampWithTimeZone, "now()"),
+pub fn _finish_attempt(
+    attempt_id: Option<i64>,
+    wrap_up_code: Option<&str>,
+    at: Option<TimestampWithTimeZone>,
 ) -> TableIterator<
     'static,
     (
@@ -260,7 +265,7 @@ pub fn finish(
         name!(message, Option<String>),
     ),
 > {
-    let at = spi::moment(at);
+    let (attempt_id, at) = (given("attempt_id", attempt_id), moment("at", at));
     let switches = spi::connected(|| wrap_up_code.map(catalog::wrap_up));
     rows(each(&[Some(attempt_id)], None, at, |work, place| {
         let limits = work.campaign(place).map(|campaign| campaign.policy.limits).unwrap_or_default();
@@ -279,12 +284,12 @@ pub fn finish(
 ///
 /// # Errors
 /// Raises `invalid_parameter_value` for a moment that is not in the future.
-#[pg_extern(security_definer)]
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-pub fn schedule_callback(
-    attempt_id: i64,
-    callback_at: TimestampWithTimeZone,
-    at: default!(TimestampWithTimeZone, "now()"),
+pub fn _schedule_callback(
+    attempt_id: Option<i64>,
+    callback_at: Option<TimestampWithTimeZone>,
+    at: Option<TimestampWithTimeZone>,
 ) -> TableIterator<
     'static,
     (
@@ -296,7 +301,8 @@ pub fn schedule_callback(
         name!(message, Option<String>),
     ),
 > {
-    let (at, callback_at) = (spi::moment(at), spi::moment(callback_at));
+    let attempt_id = given("attempt_id", attempt_id);
+    let (at, callback_at) = (moment("at", at), moment("callback_at", callback_at));
     future("a callback", callback_at, at);
     rows(each(&[Some(attempt_id)], None, at, |work, place| {
         let limits = work.campaign(place).map(|campaign| campaign.policy.limits).unwrap_or_default();
@@ -316,6 +322,11 @@ pub fn schedule_callback(
             Err(refusal) => work.refused(place, refusal),
         }
     }))
+}
+
+/// A moment that must be given.
+pub fn moment(name: &str, at: Option<TimestampWithTimeZone>) -> Micros {
+    spi::moment(given(name, at))
 }
 
 fn same_length(name: &str, attempts: usize, given: usize) {
@@ -406,15 +417,22 @@ impl<'a> Work<'a> {
         }
         match self.held[place].now.start(self.at, until) {
             Ok(()) => self.answer(place, "started"),
-            Err(Refusal::Expired) => {
-                let answer = self.release(place);
-                Answer {
-                    outcome: if answer.outcome == "released" { "expired" } else { answer.outcome },
-                    message: Some("the lease was over before the attempt started; it is given back".to_owned()),
-                    ..answer
-                }
-            }
+            Err(Refusal::Expired) => self.expired(place),
             Err(refusal) => self.refused(place, refusal),
+        }
+    }
+
+    /// The lease is over: an attempt that has not started is given back, as the sweep would.
+    fn expired(&mut self, place: usize) -> Answer {
+        let answer = self.release(place);
+        if answer.outcome == "released" {
+            Answer {
+                outcome: "expired",
+                message: Some("the lease was over before the attempt started; it is given back".to_owned()),
+                ..answer
+            }
+        } else {
+            self.refused(place, Refusal::Expired)
         }
     }
 
@@ -499,6 +517,13 @@ impl<'a> Work<'a> {
     }
 
     fn extend(&mut self, place: usize, until: Micros) -> Answer {
+        let open = self.held[place].now.open.as_ref();
+        if open.is_some_and(|open| self.code_of(place, open.record) == Some("Q")) {
+            return self.refused(place, Refusal::Queued);
+        }
+        if open.is_some_and(|open| open.until <= self.at) {
+            return self.expired(place);
+        }
         if let Some(open) = &mut self.held[place].now.open {
             open.until = until;
         }
@@ -644,16 +669,26 @@ fn each(
         for answer in ended_before(&gone) {
             answers.insert(answer.attempt, answer);
         }
+        let mut named = HashSet::new();
         attempts
             .iter()
             .map(|id| {
                 let id = id.unwrap_or(0);
-                answers.get(&id).cloned().unwrap_or(Answer {
+                let answer = answers.get(&id).cloned().unwrap_or(Answer {
                     attempt: id,
                     outcome: "not_found",
                     message: Some("no such attempt is under way or in the log".to_owned()),
                     ..Answer::default()
-                })
+                });
+                if named.insert(id) {
+                    answer
+                } else {
+                    Answer {
+                        outcome: "repeated",
+                        message: Some("the call names the attempt twice; its first place counted".to_owned()),
+                        ..answer
+                    }
+                }
             })
             .collect()
     })

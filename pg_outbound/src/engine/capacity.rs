@@ -3,7 +3,10 @@
 //! Only campaigns and inboxes that have a limit pay for it: their claims take turns, because a limit that
 //! two callers look at in the same moment would be passed.
 
+use std::collections::HashMap;
+
 use outbound_core::machine::{MINUTE, Micros};
+use outbound_core::unit::ConversationType;
 
 use super::catalog::{self, Campaign};
 use super::spi::{self, Arg};
@@ -67,32 +70,56 @@ pub fn of_campaign(campaign: &Campaign, at: Micros) -> Room {
     room
 }
 
-/// What the rate of an inbox leaves.
+/// The rates of all inboxes of a conversation type that have one, by inbox. Makes other claims from them wait
+/// until this transaction has ended; in one order, so that no two wait for each other.
+pub fn take_inbox_turns(kind: ConversationType) -> HashMap<i64, i32> {
+    let mut rates = Vec::new();
+    spi::execute(
+        "SELECT i.inbox_id, i.max_per_minute FROM outbound.inbox AS i \
+         WHERE i.max_per_minute IS NOT NULL AND i.conversation_type::text = $1 ORDER BY i.inbox_id",
+        &[Arg::Text(kind.as_str())],
+        |row| rates.extend(row.int8(0).zip(row.int4(1))),
+    );
+    for (inbox, _) in &rates {
+        spi::run(
+            "SELECT pg_catalog.pg_advisory_xact_lock('outbound.inbox'::regclass::oid::integer, $1)",
+            &[Arg::Int4(key(*inbox))],
+        );
+    }
+    rates.into_iter().collect()
+}
+
+/// What the rate of an inbox leaves at this moment, as far as anybody can see who does not wait.
 pub fn of_inbox(inbox: i64, at: Micros) -> Room {
+    let limit = spi::one(
+        "SELECT i.max_per_minute FROM outbound.inbox AS i WHERE i.inbox_id = $1",
+        &[Arg::Int8(inbox)],
+        |row| row.int4(0),
+    );
+    match limit.flatten() {
+        Some(limit) => of_rate(inbox, limit, at),
+        None => Room {
+            free: i64::MAX,
+            because: None,
+            more_at: None,
+        },
+    }
+}
+
+/// What a rate of an inbox leaves.
+pub fn of_rate(inbox: i64, limit: i32, at: Micros) -> Room {
     let mut room = Room {
         free: i64::MAX,
         because: None,
         more_at: None,
     };
-    let limit = spi::one(
-        "SELECT i.max_per_minute FROM outbound.inbox AS i WHERE i.inbox_id = $1",
-        &[Arg::Int8(inbox)],
-        |row| row.int4(0),
-    )
-    .flatten();
-    if let Some(limit) = limit {
-        spi::run(
-            "SELECT pg_catalog.pg_advisory_xact_lock('outbound.inbox'::regclass::oid::integer, $1)",
-            &[Arg::Int4(key(inbox))],
-        );
-        let (made, oldest) = recent("inbox_id", inbox, at);
-        narrow(
-            &mut room,
-            i64::from(limit) - made,
-            oldest.map(|oldest| oldest + MINUTE),
-            || format!("{made} of {limit} a minute from this inbox"),
-        );
-    }
+    let (made, oldest) = recent("inbox_id", inbox, at);
+    narrow(
+        &mut room,
+        i64::from(limit) - made,
+        oldest.map(|oldest| oldest + MINUTE),
+        || format!("{made} of {limit} a minute from this inbox"),
+    );
     room
 }
 

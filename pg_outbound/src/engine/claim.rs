@@ -17,8 +17,8 @@ use super::catalog::{self, Campaign, CampaignList, List};
 use super::journal::{self, Event};
 use super::spi::{self, Arg, RawJson};
 use super::store::{self, Held, Which};
-use super::{capacity, counters};
-use crate::error::invalid;
+use super::{capacity, counters, marks};
+use crate::error::{given, invalid};
 
 /// Most attempts that one call may claim.
 const MOST_AT_ONCE: i32 = 10_000;
@@ -54,14 +54,14 @@ struct Claimed {
 /// # Errors
 /// Raises `undefined_object` for an unknown campaign, `invalid_parameter_value` for `n` out of 1 to 10,000
 /// or a dialer without a name.
-#[pg_extern(security_definer)]
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
 #[allow(clippy::type_complexity, reason = "the columns of the answer, spelled out as SQL needs them")]
-pub fn claim(
-    campaign: &str,
-    n: i32,
-    dialer: &str,
-    at: default!(TimestampWithTimeZone, "now()"),
+pub fn _claim(
+    campaign: Option<&str>,
+    n: Option<i32>,
+    dialer: Option<&str>,
+    at: Option<TimestampWithTimeZone>,
 ) -> TableIterator<
     'static,
     (
@@ -80,6 +80,8 @@ pub fn claim(
         name!(lease_until, Option<TimestampWithTimeZone>),
     ),
 > {
+    let (campaign, n, dialer) = (given("campaign", campaign), given("n", n), given("dialer", dialer));
+    let at = given("at", at);
     check(n, dialer);
     let (kind, claimed, inboxes) = spi::connected(|| {
         let id = catalog::campaign_id(campaign);
@@ -157,7 +159,7 @@ fn claim_of(campaign: &Campaign, n: i32, dialer: &str, at: Micros) -> Vec<Claime
     capacity::take_turn(campaign);
     let room = capacity::of_campaign(campaign, at);
     let wanted = usize::try_from(i64::from(n).min(room.free)).unwrap_or(0);
-    let mut rates = InboxRates::default();
+    let mut rates = InboxRates::of(campaign, at);
     for group in [Group::Callback, Group::Retry, Group::Fresh] {
         for entry in &campaign.lists {
             if claimed.len() >= wanted {
@@ -195,6 +197,21 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn collect(&mut self, wanted: usize, claimed: &mut Vec<Claimed>, rates: &mut InboxRates) {
+        // Contacts before the mark were taken a moment ago: what is left of them need not be walked again.
+        if self.group == Group::Fresh && self.entry.order.is_none() {
+            if let Some(mark) = marks::get(self.list.id, self.campaign.id) {
+                self.collect_after(&mark, wanted, claimed, rates);
+            }
+            self.collect_after("", wanted, claimed, rates);
+            if let Some(last) = claimed.last() {
+                marks::set(self.list.id, self.campaign.id, &last.contact);
+            }
+        } else {
+            self.collect_after("", wanted, claimed, rates);
+        }
+    }
+
+    fn collect_after(&mut self, after: &str, wanted: usize, claimed: &mut Vec<Claimed>, rates: &mut InboxRates) {
         let clauses = self.clauses();
         let own_minimum = self.at.saturating_sub(self.campaign.policy.limits.minimum);
         // Contacts that a scan proposed and the gates refused: not to be proposed again.
@@ -210,6 +227,7 @@ impl Search<'_> {
                         Arg::Int8(i64::try_from(missing).unwrap_or(i64::MAX)),
                         Arg::Texts(refused.iter().map(|id| Some(id.as_str())).collect()),
                         Arg::Time(own_minimum),
+                        Arg::Text(after),
                     ],
                     skip_locked: true,
                     fields: true,
@@ -252,7 +270,7 @@ impl Search<'_> {
                     events.push(self.shut_out(contact, id, category, &rules));
                     continue;
                 }
-                if rates.take(inbox, self.at) {
+                if rates.take(inbox) {
                     chosen.push((place, id));
                 }
                 break;
@@ -315,7 +333,7 @@ impl Search<'_> {
     }
 
     /// What the scan asks for: `$1` the moment, `$2` how many, `$3` contacts to pass over, `$4` the moment
-    /// before which the latest attempt must have begun.
+    /// before which the latest attempt must have begun, `$5` the contact to begin after.
     fn clauses(&self) -> String {
         let kind = self.campaign.kind;
         let mut conditions = format!("WHERE k.sys_status = 'C' AND k.sys_status_{kind} = 'C' AND k.sys_id <> ALL ($3)");
@@ -330,11 +348,13 @@ impl Search<'_> {
                 format!("k.sys_due_{kind}, k.sys_id")
             }
             Group::Fresh => {
-                conditions += &format!(" AND k.sys_due_{kind} IS NULL");
+                conditions += &format!(" AND k.sys_due_{kind} IS NULL AND k.sys_id > $5");
                 conditions += &limit_conditions(kind, &self.campaign.policy.limits);
                 match &self.entry.order {
                     Some(order) => format!("{order}, k.sys_id"),
-                    None => "k.sys_id".to_owned(),
+                    // The due moment is null for all of them: it is named for the planner, which would walk
+                    // the whole key otherwise.
+                    None => format!("k.sys_due_{kind}, k.sys_id"),
                 }
             }
         };
@@ -500,24 +520,30 @@ pub fn statuses<'a>(conversations: impl Iterator<Item = &'a str>) -> HashMap<Str
 }
 
 /// Rates of the inboxes that claims of one call use.
-#[derive(Default)]
 struct InboxRates {
     free: HashMap<i64, i64>,
     taken: HashMap<i64, usize>,
 }
 
 impl InboxRates {
+    fn of(campaign: &Campaign, at: Micros) -> Self {
+        let rates = capacity::take_inbox_turns(campaign.kind).into_iter();
+        Self {
+            free: rates.map(|(inbox, limit)| (inbox, capacity::of_rate(inbox, limit, at).free)).collect(),
+            taken: HashMap::new(),
+        }
+    }
+
     /// Takes a place of an inbox, if it has one left.
-    fn take(&mut self, inbox: Option<i64>, at: Micros) -> bool {
-        let Some(inbox) = inbox else { return true };
-        let free = self.free.entry(inbox).or_insert_with(|| capacity::of_inbox(inbox, at).free);
+    fn take(&mut self, inbox: Option<i64>) -> bool {
+        let Some((inbox, free)) = inbox.and_then(|id| self.free.get_mut(&id).map(|free| (id, free))) else {
+            return true;
+        };
         if *free <= 0 {
             return false;
         }
-        if *free < i64::MAX {
-            *free -= 1;
-            *self.taken.entry(inbox).or_default() += 1;
-        }
+        *free -= 1;
+        *self.taken.entry(inbox).or_default() += 1;
         true
     }
 

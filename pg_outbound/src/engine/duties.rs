@@ -9,7 +9,7 @@ use super::attempts::Work;
 use super::catalog::{self, Campaign, CampaignList, List};
 use super::claim::UnitChecks;
 use super::spi::{self, Arg};
-use super::store::{self, Which};
+use super::store::{self, Held, Which};
 
 /// Contacts looked at in one statement.
 const PORTION: i64 = 5_000;
@@ -21,7 +21,7 @@ const END_OF_TIME: Micros = i64::MAX - 1;
 /// the result `unknown`. Returns how many.
 #[pg_extern(security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-pub fn sweep_leases(at: default!(TimestampWithTimeZone, "now()")) -> i64 {
+pub fn sweep_leases(at: default!(TimestampWithTimeZone, "pg_catalog.now()")) -> i64 {
     let at = spi::moment(at);
     on_every_list(
         at,
@@ -34,7 +34,7 @@ pub fn sweep_leases(at: default!(TimestampWithTimeZone, "now()")) -> i64 {
 /// many.
 #[pg_extern(security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-pub fn end_waiting(at: default!(TimestampWithTimeZone, "now()")) -> i64 {
+pub fn end_waiting(at: default!(TimestampWithTimeZone, "pg_catalog.now()")) -> i64 {
     let at = spi::moment(at);
     on_every_list(
         at,
@@ -74,7 +74,7 @@ fn on_every_list(at: Micros, clauses: &str, event: fn(&mut Work<'_>, usize)) -> 
         catalog::refresh();
         let mut lists = Vec::new();
         spi::execute(
-            "SELECT DISTINCT c.list_id FROM outbound.campaign_list AS c",
+            "SELECT l.list_id FROM outbound.list AS l",
             &[],
             |row| lists.extend(row.int4(0)),
         );
@@ -126,7 +126,7 @@ fn settle_all(
 /// Switches campaigns off that have nothing left to do (contact-lists §10.3). Returns how many.
 #[pg_extern(security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-pub fn complete_campaigns(at: default!(TimestampWithTimeZone, "now()")) -> i64 {
+pub fn complete_campaigns(at: default!(TimestampWithTimeZone, "pg_catalog.now()")) -> i64 {
     let at = spi::moment(at);
     spi::connected(|| {
         catalog::refresh();
@@ -194,37 +194,41 @@ fn is_under_way(campaign: &Campaign, entry: &CampaignList, list: &List, at: Micr
 
 fn is_claimable(campaign: &Campaign, entry: &CampaignList, list: &List, at: Micros) -> bool {
     let (kind, filter) = (campaign.kind, filter_of(entry));
-    let clauses = format!(
-        "WHERE k.sys_status = 'C' AND k.sys_status_{kind} = 'C' AND k.sys_id > $3 AND $1 IS NOT NULL{filter} ORDER BY k.sys_id LIMIT $2"
-    );
-    let claimant = Claimant {
-        kind,
-        limits: &campaign.policy.limits,
-    };
-    // Most of the time the first few answer it.
-    let (mut after, mut portion) = (String::new(), 10);
+    let callable = format!("WHERE k.sys_status = 'C' AND k.sys_status_{kind} = 'C' AND $1 IS NOT NULL{filter}");
+    // Most of the time any few answer it; where none of them can be claimed, all are looked at.
+    let (any, in_order) = (format!("{callable} LIMIT $2"), format!("{callable} AND k.sys_id > $3 ORDER BY k.sys_id LIMIT $2"));
+    let mut after: Option<String> = None;
     loop {
+        let mut args = vec![Arg::Time(at), Arg::Int8(if after.is_none() { 10 } else { PORTION })];
+        args.extend(after.as_deref().map(Arg::Text));
         let found = store::look(
             list,
             &Which {
-                clauses: &clauses,
-                args: &[Arg::Time(at), Arg::Int8(portion), Arg::Text(&after)],
+                clauses: if after.is_none() { &any } else { &in_order },
+                args: &args,
                 skip_locked: false,
                 fields: false,
             },
         );
         let Some(last) = found.last() else { return false };
-        let checks = UnitChecks::of(campaign, &found, END_OF_TIME);
-        let any = found.iter().any(|contact| {
-            choose(&contact.now, claimant, END_OF_TIME, |record| {
-                checks.is_blocked(&contact.now.id, record.id)
-            })
-            .is_some()
-        });
-        if any {
+        if could_be_claimed(campaign, &found) {
             return true;
         }
-        after.clone_from(&last.now.id);
-        portion = PORTION;
+        after = Some(if after.is_none() { String::new() } else { last.now.id.clone() });
     }
+}
+
+/// Whether the campaign could claim one of these contacts at some time.
+fn could_be_claimed(campaign: &Campaign, found: &[Held]) -> bool {
+    let checks = UnitChecks::of(campaign, found, END_OF_TIME);
+    let claimant = Claimant {
+        kind: campaign.kind,
+        limits: &campaign.policy.limits,
+    };
+    found.iter().any(|contact| {
+        choose(&contact.now, claimant, END_OF_TIME, |record| {
+            checks.is_blocked(&contact.now.id, record.id)
+        })
+        .is_some()
+    })
 }

@@ -26,7 +26,7 @@ pub fn explain(
     list: &str,
     contact_id: &str,
     campaign: &str,
-    at: default!(TimestampWithTimeZone, "now()"),
+    at: default!(TimestampWithTimeZone, "pg_catalog.now()"),
 ) -> TableIterator<
     'static,
     (

@@ -4,7 +4,7 @@
 use outbound_core::machine::{Micros, OpenAttempt};
 
 use super::catalog::List;
-use super::spi::{self, Arg};
+use super::columns::Columns;
 use super::store::Held;
 
 /// How an attempt ended.
@@ -53,38 +53,36 @@ pub fn log(list: &List, ended: &[Ended]) {
     if ended.is_empty() {
         return;
     }
-    let times = |read: fn(&Ended) -> Option<Micros>| Arg::Times(ended.iter().map(read).collect());
-    let ids = |read: fn(&Ended) -> Option<i64>| Arg::Int8s(ended.iter().map(read).collect());
-    spi::run(
-        "INSERT INTO outbound.attempt_log (attempt_id, list_id, contact_id, record_id, unit, inbox_id, campaign_id, dialer, origin, \
-         claimed_at, started_at, settled_at, result_id, counted, dialog_id) \
-         SELECT u.attempt, $1, u.contact, u.record, u.unit, u.inbox, u.campaign, u.dialer, u.origin, u.claimed, u.started, u.settled, \
-         u.result, u.counted, u.dialog \
-         FROM ROWS FROM (unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8), unnest($9), unnest($10), \
-         unnest($11), unnest($12), unnest($13), unnest($14), unnest($15)) \
-         AS u (attempt, contact, record, unit, inbox, campaign, dialer, origin, claimed, started, settled, result, counted, dialog)",
-        &[
-            Arg::Int4(list.id),
-            ids(|e| Some(e.attempt.id)),
-            Arg::Texts(ended.iter().map(|e| Some(e.contact.as_str())).collect()),
-            ids(|e| Some(e.attempt.record)),
-            Arg::Texts(ended.iter().map(|e| Some(e.unit.as_str())).collect()),
-            ids(|e| e.inbox),
-            ids(|e| Some(e.attempt.campaign)),
-            Arg::Texts(ended.iter().map(|e| Some(e.attempt.dialer.as_str())).collect()),
-            Arg::Texts(ended.iter().map(|e| Some(origin(&e.attempt))).collect()),
-            times(|e| Some(e.attempt.claimed_at)),
-            times(|e| {
-                e.counted
-                    .then(|| e.attempt.started_at.unwrap_or(e.attempt.claimed_at))
-                    .or(e.attempt.started_at)
-            }),
-            times(|e| Some(e.at)),
-            ids(|e| Some(e.result)),
-            Arg::Booleans(ended.iter().map(|e| e.counted).collect()),
-            Arg::Texts(ended.iter().map(|e| e.dialog.as_deref()).collect()),
-        ],
-    );
+    let mut columns = Columns::default();
+    let ids: [(&str, fn(&Ended) -> Option<i64>); 5] = [
+        ("attempt_id", |e| Some(e.attempt.id)),
+        ("record_id", |e| Some(e.attempt.record)),
+        ("inbox_id", |e| e.inbox),
+        ("campaign_id", |e| Some(e.attempt.campaign)),
+        ("result_id", |e| Some(e.result)),
+    ];
+    for (column, read) in ids {
+        columns.int8s(column, ended.iter().map(read).collect());
+    }
+    let times: [(&str, fn(&Ended) -> Option<Micros>); 3] = [
+        ("claimed_at", |e| Some(e.attempt.claimed_at)),
+        ("started_at", |e| {
+            let reported = e.counted.then(|| e.attempt.started_at.unwrap_or(e.attempt.claimed_at));
+            reported.or(e.attempt.started_at)
+        }),
+        ("settled_at", |e| Some(e.at)),
+    ];
+    for (column, read) in times {
+        columns.times(column, ended.iter().map(read).collect());
+    }
+    columns.int4s("list_id", vec![list.id; ended.len()]);
+    columns.texts("contact_id", ended.iter().map(|e| Some(e.contact.as_str())).collect());
+    columns.texts("unit", ended.iter().map(|e| Some(e.unit.as_str())).collect());
+    columns.texts("dialer", ended.iter().map(|e| Some(e.attempt.dialer.as_str())).collect());
+    columns.texts("origin", ended.iter().map(|e| Some(origin(&e.attempt))).collect());
+    columns.texts("dialog_id", ended.iter().map(|e| e.dialog.as_deref()).collect());
+    columns.booleans("counted", ended.iter().map(|e| e.counted).collect());
+    columns.insert("outbound.attempt_log", ended.len());
 }
 
 /// Who wanted the attempt: the campaign, or an agent who had planned a callback.
@@ -119,21 +117,20 @@ pub fn tell(list: &List, events: &[Event], at: Micros) {
     if events.is_empty() {
         return;
     }
-    let ids = |read: fn(&Event) -> Option<i64>| Arg::Int8s(events.iter().map(read).collect());
-    spi::run(
-        "INSERT INTO outbound.contact_event (list_id, at, contact_id, record_id, attempt_id, campaign_id, kind, details) \
-         SELECT $1, $2, u.contact, u.record, u.attempt, u.campaign, u.kind, u.details::jsonb \
-         FROM ROWS FROM (unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8)) \
-         AS u (contact, record, attempt, campaign, kind, details)",
-        &[
-            Arg::Int4(list.id),
-            Arg::Time(at),
-            Arg::Texts(events.iter().map(|e| Some(e.contact.as_str())).collect()),
-            ids(|e| e.record),
-            ids(|e| e.attempt),
-            ids(|e| e.campaign),
-            Arg::Texts(events.iter().map(|e| Some(e.kind)).collect()),
-            Arg::Texts(events.iter().map(|e| Some(e.details.as_str())).collect()),
-        ],
-    );
+    let mut columns = Columns::default();
+    let ids: [(&str, fn(&Event) -> Option<i64>); 3] = [
+        ("record_id", |e| e.record),
+        ("attempt_id", |e| e.attempt),
+        ("campaign_id", |e| e.campaign),
+    ];
+    for (column, read) in ids {
+        columns.int8s(column, events.iter().map(read).collect());
+    }
+    columns.int4s("list_id", vec![list.id; events.len()]);
+    columns.times("at", vec![Some(at); events.len()]);
+    columns.texts("contact_id", events.iter().map(|e| Some(e.contact.as_str())).collect());
+    columns.texts("kind", events.iter().map(|e| Some(e.kind)).collect());
+    columns.texts("details", events.iter().map(|e| Some(e.details.as_str())).collect());
+    columns.cast("jsonb");
+    columns.insert("outbound.contact_event", events.len());
 }

@@ -7,13 +7,13 @@ use pgrx::JsonB;
 use pgrx::prelude::*;
 use serde_json::json;
 
-use super::attempts::future;
+use super::attempts::{future, moment};
 use super::catalog::{self, List};
 use super::counters;
 use super::journal::{self, Event};
 use super::spi::{self, Arg};
 use super::store::{self, Held, Which};
-use crate::error::raise;
+use crate::error::{given, raise};
 
 /// Contacts in one portion of a whole list.
 const PORTION: i64 = 5_000;
@@ -41,12 +41,14 @@ impl Done {
 #[pg_extern(security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 pub fn exclude(
-    list: &str,
-    contact_id: &str,
+    list: Option<&str>,
+    contact_id: Option<&str>,
     record_id: default!(Option<i64>, "NULL"),
-    at: default!(TimestampWithTimeZone, "now()"),
+    at: default!(Option<TimestampWithTimeZone>, "pg_catalog.now()"),
 ) -> JsonB {
-    on_one(list, contact_id, record_id, spi::moment(at), "excluded", |contact, rules| {
+    let list = given("list", list);
+    let contact_id = given("contact_id", contact_id);
+    on_one(list, contact_id, record_id, moment("at", at), "excluded", |contact, rules| {
         contact.exclude(record_id, rules)
     })
 }
@@ -60,16 +62,17 @@ pub fn exclude(
 #[pg_extern(security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 pub fn reset(
-    list: &str,
+    list: Option<&str>,
     contact_id: default!(Option<&str>, "NULL"),
     record_id: default!(Option<i64>, "NULL"),
     zero_counters: default!(bool, "false"),
-    at: default!(TimestampWithTimeZone, "now()"),
+    at: default!(Option<TimestampWithTimeZone>, "pg_catalog.now()"),
 ) -> JsonB {
+    let list = given("list", list);
     let event = |contact: &mut Contact, rules: &Rules| contact.reset(record_id, zero_counters, rules);
     match contact_id {
-        Some(contact) => on_one(list, contact, record_id, spi::moment(at), "reset", event),
-        None => on_all(list, spi::moment(at), Some("reset"), event),
+        Some(contact) => on_one(list, contact, record_id, moment("at", at), "reset", event),
+        None => on_all(list, moment("at", at), Some("reset"), event),
     }
 }
 
@@ -80,14 +83,15 @@ pub fn reset(
 #[pg_extern(security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 pub fn reevaluate(
-    list: &str,
+    list: Option<&str>,
     contact_id: default!(Option<&str>, "NULL"),
-    at: default!(TimestampWithTimeZone, "now()"),
+    at: default!(Option<TimestampWithTimeZone>, "pg_catalog.now()"),
 ) -> JsonB {
+    let list = given("list", list);
     let event = |contact: &mut Contact, rules: &Rules| contact.reevaluate(rules);
     match contact_id {
-        Some(contact) => on_one(list, contact, None, spi::moment(at), "reevaluated", event),
-        None => on_all(list, spi::moment(at), Some("reevaluated"), event),
+        Some(contact) => on_one(list, contact, None, moment("at", at), "reevaluated", event),
+        None => on_all(list, moment("at", at), Some("reevaluated"), event),
     }
 }
 
@@ -99,13 +103,15 @@ pub fn reevaluate(
 #[pg_extern(security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 pub fn move_callback(
-    list: &str,
-    contact_id: &str,
-    callback_at: TimestampWithTimeZone,
+    list: Option<&str>,
+    contact_id: Option<&str>,
+    callback_at: Option<TimestampWithTimeZone>,
     record_id: default!(Option<i64>, "NULL"),
-    at: default!(TimestampWithTimeZone, "now()"),
+    at: default!(Option<TimestampWithTimeZone>, "pg_catalog.now()"),
 ) -> JsonB {
-    let (at, callback_at) = (spi::moment(at), spi::moment(callback_at));
+    let list = given("list", list);
+    let contact_id = given("contact_id", contact_id);
+    let (at, callback_at) = (moment("at", at), moment("callback_at", callback_at));
     future("a callback", callback_at, at);
     on_one(list, contact_id, record_id, at, "callback_moved", |contact, rules| {
         contact.move_callback(record_id, callback_at, rules).map(|_| 1)
@@ -119,12 +125,14 @@ pub fn move_callback(
 #[pg_extern(security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 pub fn cancel_callback(
-    list: &str,
-    contact_id: &str,
+    list: Option<&str>,
+    contact_id: Option<&str>,
     record_id: default!(Option<i64>, "NULL"),
-    at: default!(TimestampWithTimeZone, "now()"),
+    at: default!(Option<TimestampWithTimeZone>, "pg_catalog.now()"),
 ) -> JsonB {
-    on_one(list, contact_id, record_id, spi::moment(at), "callback_cancelled", |contact, rules| {
+    let list = given("list", list);
+    let contact_id = given("contact_id", contact_id);
+    on_one(list, contact_id, record_id, moment("at", at), "callback_cancelled", |contact, rules| {
         contact.cancel_callback(record_id, rules).map(|_| 1)
     })
 }

@@ -35,6 +35,10 @@ pub enum Arg<'a> {
     Int8(i64),
     /// `integer`
     Int4(i32),
+    /// `boolean`
+    Boolean(bool),
+    /// `"char"`
+    Char(u8),
     /// `text`
     Text(&'a str),
     /// `timestamptz`
@@ -51,13 +55,21 @@ pub enum Arg<'a> {
     Texts(Vec<Option<&'a str>>),
     /// `timestamptz[]`
     Times(Vec<Option<Micros>>),
+    /// `tid[]`
+    Places(Vec<Place>),
 }
+
+/// Where a row is stored, good as long as its lock is held.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place(pg_sys::ItemPointerData);
 
 impl Arg<'_> {
     const fn type_oid(&self) -> pg_sys::Oid {
         match self {
             Self::Int8(_) => pg_sys::INT8OID,
             Self::Int4(_) => pg_sys::INT4OID,
+            Self::Boolean(_) => pg_sys::BOOLOID,
+            Self::Char(_) => pg_sys::CHAROID,
             Self::Text(_) => pg_sys::TEXTOID,
             Self::Time(_) => pg_sys::TIMESTAMPTZOID,
             Self::Int8s(_) => pg_sys::INT8ARRAYOID,
@@ -66,6 +78,7 @@ impl Arg<'_> {
             Self::Chars(_) => pg_sys::CHARARRAYOID,
             Self::Texts(_) => pg_sys::TEXTARRAYOID,
             Self::Times(_) => pg_sys::TIMESTAMPTZARRAYOID,
+            Self::Places(_) => pg_sys::TIDARRAYOID,
         }
     }
 
@@ -73,6 +86,8 @@ impl Arg<'_> {
         match self {
             Self::Int8(value) => pg_sys::Datum::from(*value),
             Self::Int4(value) => pg_sys::Datum::from(*value),
+            Self::Boolean(value) => pg_sys::Datum::from(*value),
+            Self::Char(value) => pg_sys::Datum::from(usize::from(*value)),
             Self::Text(value) => text_datum(value),
             Self::Time(value) => time_datum(*value),
             Self::Int8s(values) => array(
@@ -104,6 +119,11 @@ impl Arg<'_> {
                 values.iter().map(|v| v.map(time_datum)),
                 pg_sys::TIMESTAMPTZOID,
                 (8, true, b'd'),
+            ),
+            Self::Places(values) => array(
+                values.iter().map(|place| Some(pg_sys::Datum::from(&raw const place.0))),
+                pg_sys::TIDOID,
+                (6, false, b's'),
             ),
         }
     }
@@ -232,6 +252,15 @@ impl Row<'_> {
     #[must_use]
     pub fn time(&self, column: usize) -> Option<Micros> {
         self.int8(column).map(from_postgres)
+    }
+
+    /// A `tid`.
+    #[must_use]
+    pub fn place(&self, column: usize) -> Place {
+        // SAFETY: the column is a tid, as the caller's statement says: a pointer into the row at hand.
+        self.get(column).map_or_else(Place::default, |datum| {
+            Place(unsafe { *datum.cast_mut_ptr::<pg_sys::ItemPointerData>() })
+        })
     }
 
     /// A `text`.

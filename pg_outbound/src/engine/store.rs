@@ -7,12 +7,14 @@
 use std::collections::HashMap;
 
 use outbound_core::machine::{Contact, Due, Micros, OpenAttempt, Record};
-use outbound_core::status::{ContactCode, RecordCode};
+use outbound_core::status::ContactCode;
 use outbound_core::unit::ConversationType;
 use pgrx::prelude::*;
 
 use super::catalog::List;
-use super::spi::{self, Arg, RawJson, Row};
+use super::columns::Columns;
+use super::marks;
+use super::spi::{self, Arg, Place, RawJson, Row};
 use crate::error::raise;
 
 /// Columns of a contact, in the order in which [`contact_of`] reads them.
@@ -21,10 +23,10 @@ const CONTACT_COLUMNS: &str = "k.sys_id, k.sys_status, k.sys_status_call, k.sys_
      k.sys_last_attempt_at, k.sys_wait_until, k.sys_open_attempt_id, k.sys_open_record_id, k.sys_open_campaign_id, \
      k.sys_open_dialer, k.sys_open_claimed_at, k.sys_open_started_at, k.sys_open_until, k.sys_open_previous, \
      k.sys_due_call, k.sys_due_email, k.sys_due_social_media, k.sys_callback_call, k.sys_callback_email, k.sys_callback_social_media, \
-     k.sys_unit_types";
+     k.sys_unit_types, k.ctid";
 
 /// How many columns these are.
-const CONTACT_WIDTH: usize = 27;
+const CONTACT_WIDTH: usize = 28;
 
 /// A contact as it was read and as it is now, with what a dialer needs of it.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Held {
     pub before: Contact,
     /// Conversation types it has units of, as stored: a load may have changed the records since.
     pub types_before: i16,
+    /// Where its row is.
+    place: Place,
     /// As it will be.
     pub now: Contact,
     /// Units of the records: type and normal form, by record number.
@@ -50,6 +54,8 @@ pub struct Unit {
     pub unit_type: String,
     /// Its normal form.
     pub value: String,
+    /// Where the record's row is.
+    place: Place,
 }
 
 /// Which contacts to lock and read: what follows `FROM … AS k`, with its arguments.
@@ -96,6 +102,7 @@ fn read(list: &List, which: &Which<'_>, lock: bool) -> Vec<Held> {
         held.push(Held {
             before: contact.clone(),
             types_before: row.int2(26).unwrap_or(0),
+            place: row.place(27),
             now: contact,
             units: HashMap::new(),
             fields: which.fields.then(|| row.raw_json(CONTACT_WIDTH)).flatten(),
@@ -123,7 +130,7 @@ fn read_records(list: &List, held: &mut [Held]) {
              d.sys_cl_source_column, d.sys_status, d.sys_attempts, d.sys_attempts_abandoned, d.sys_attempts_busy, \
              d.sys_attempts_noanswer, d.sys_attempts_machine, d.sys_scheduled_at, d.sys_last_attempt_datetime, \
              d.sys_last_attempt_campaign_id, d.sys_last_attempt_dialog_id, d.sys_last_attempt_dialer_attempt_result_id, \
-             d.sys_channel_user \
+             d.sys_channel_user, d.ctid \
              FROM {} AS d WHERE d.sys_contact_id = ANY ($1)",
             list.details
         ),
@@ -201,6 +208,7 @@ fn record_of(list: &List, row: &Row<'_>) -> (Record, Unit) {
     let unit = Unit {
         unit_type,
         value: row.text(17).unwrap_or_default(),
+        place: row.place(18),
     };
     (record, unit)
 }
@@ -219,81 +227,104 @@ fn code<T: std::str::FromStr>(stored: Option<u8>) -> T {
 }
 
 /// Writes what changed of the contacts and of their records.
+///
+/// # Errors
+/// Raises `serialization_failure` when a row is no longer where it was read: somebody changed a record
+/// without its contact's lock.
 pub fn write(list: &List, held: &[Held]) {
     write_contacts(list, held);
     write_records(list, held);
 }
 
+/// Makes sure that all rows were written.
+fn check(table: &str, written: u64, wanted: usize) {
+    if usize::try_from(written) != Ok(wanted) {
+        raise(
+            PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+            format!("{written} of {wanted} rows of {table} are where they were"),
+            "Somebody changed records without locking their contacts.",
+            "Try again.",
+        );
+    }
+}
+
 fn write_contacts(list: &List, held: &[Held]) {
-    let changed: Vec<&Contact> = held
+    let rows: Vec<&Held> = held
         .iter()
-        .filter(|contact| !same_row(&contact.before, &contact.now) || contact.types_before != contact.now.unit_types())
-        .map(|contact| &contact.now)
+        .filter(|h| !same_row(&h.before, &h.now) || h.types_before != h.now.unit_types())
         .collect();
-    if changed.is_empty() {
+    if rows.is_empty() {
         return;
     }
-    let chars = |read: fn(&Contact) -> ContactCode| {
-        Arg::Chars(changed.iter().map(|c| Some(letter(read(c).as_str()))).collect())
-    };
-    let numbers = |read: fn(&Contact) -> i32| Arg::Int4s(changed.iter().map(|c| read(c)).collect());
-    let ids = |read: fn(&Contact) -> Option<i64>| Arg::Int8s(changed.iter().map(|c| read(c)).collect());
-    let times =
-        |read: fn(&Contact) -> Option<Micros>| Arg::Times(changed.iter().map(|c| read(c)).collect());
-    let args = [
-        Arg::Texts(changed.iter().map(|c| Some(c.id.as_str())).collect()),
-        chars(|c| c.code),
-        chars(|c| c.type_codes[0]),
-        chars(|c| c.type_codes[1]),
-        chars(|c| c.type_codes[2]),
-        numbers(|c| c.attempts),
-        numbers(|c| c.type_attempts[0]),
-        numbers(|c| c.type_attempts[1]),
-        numbers(|c| c.type_attempts[2]),
-        ids(|c| c.last_record),
-        times(|c| c.last_attempt_at),
-        times(|c| c.wait_until),
-        times(|c| stored_due(c.due[0])),
-        times(|c| stored_due(c.due[1])),
-        times(|c| stored_due(c.due[2])),
-        times(|c| c.callbacks[0]),
-        times(|c| c.callbacks[1]),
-        times(|c| c.callbacks[2]),
-        ids(|c| c.open.as_ref().map(|open| open.id)),
-        ids(|c| c.open.as_ref().map(|open| open.record)),
-        ids(|c| c.open.as_ref().map(|open| open.campaign)),
-        Arg::Texts(
-            changed.iter().map(|c| c.open.as_ref().map(|open| open.dialer.as_str())).collect(),
-        ),
-        times(|c| c.open.as_ref().map(|open| open.claimed_at)),
-        times(|c| c.open.as_ref().and_then(|open| open.started_at)),
-        times(|c| c.open.as_ref().map(|open| open.until)),
-        Arg::Chars(
-            changed
-                .iter()
-                .map(|c| c.open.as_ref().map(|open| letter(open.previous.as_str())))
-                .collect(),
-        ),
-        Arg::Int4s(changed.iter().map(|c| i32::from(c.unit_types())).collect()),
+    if rows.iter().any(|h| h.now.open.is_none() && h.now.due.contains(&Due::Now)) {
+        marks::forget(list.id);
+    }
+    let mut columns = Columns::default();
+    let codes: [(&str, fn(&Contact) -> ContactCode); 4] = [
+        ("sys_status", |c| c.code),
+        ("sys_status_call", |c| c.type_codes[0]),
+        ("sys_status_email", |c| c.type_codes[1]),
+        ("sys_status_social_media", |c| c.type_codes[2]),
     ];
-    spi::run(
-        &format!(
-            "UPDATE {} AS k SET sys_status = u.a, sys_status_call = u.b, sys_status_email = u.c, sys_status_social_media = u.d, \
-             sys_attempts = u.e, sys_attempts_call = u.f, sys_attempts_email = u.g, sys_attempts_social_media = u.h, \
-             sys_last_attempt_cld_id = u.i, sys_last_attempt_at = u.j, sys_wait_until = u.k, sys_due_call = u.l, \
-             sys_due_email = u.m, sys_due_social_media = u.n, sys_callback_call = u.o, sys_callback_email = u.p, \
-             sys_callback_social_media = u.q, sys_open_attempt_id = u.r, sys_open_record_id = u.s, sys_open_campaign_id = u.t, \
-             sys_open_dialer = u.u, sys_open_claimed_at = u.v, sys_open_started_at = u.w, sys_open_until = u.x, \
-             sys_open_previous = u.y, sys_unit_types = u.z, sys_updated_at = pg_catalog.now() \
-             FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8), \
-             unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14), unnest($15), unnest($16), unnest($17), \
-             unnest($18), unnest($19), unnest($20), unnest($21), unnest($22), unnest($23), unnest($24), unnest($25), unnest($26), \
-             unnest($27)) AS u (id, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z) \
-             WHERE k.sys_id = u.id",
-            list.contacts
-        ),
-        &args,
-    );
+    for (column, read) in codes.into_iter().filter(|(_, read)| differ(&rows, read)) {
+        columns.chars(column, rows.iter().map(|h| Some(letter(read(&h.now).as_str()))).collect());
+    }
+    let counts: [(&str, fn(&Contact) -> i32); 4] = [
+        ("sys_attempts", |c| c.attempts),
+        ("sys_attempts_call", |c| c.type_attempts[0]),
+        ("sys_attempts_email", |c| c.type_attempts[1]),
+        ("sys_attempts_social_media", |c| c.type_attempts[2]),
+    ];
+    for (column, read) in counts.into_iter().filter(|(_, read)| differ(&rows, read)) {
+        columns.int4s(column, rows.iter().map(|h| read(&h.now)).collect());
+    }
+    let ids: [(&str, fn(&Contact) -> Option<i64>); 4] = [
+        ("sys_last_attempt_cld_id", |c| c.last_record),
+        ("sys_open_attempt_id", |c| c.open.as_ref().map(|open| open.id)),
+        ("sys_open_record_id", |c| c.open.as_ref().map(|open| open.record)),
+        ("sys_open_campaign_id", |c| c.open.as_ref().map(|open| open.campaign)),
+    ];
+    for (column, read) in ids.into_iter().filter(|(_, read)| differ(&rows, read)) {
+        columns.int8s(column, rows.iter().map(|h| read(&h.now)).collect());
+    }
+    let times: [(&str, fn(&Contact) -> Option<Micros>); 11] = [
+        ("sys_last_attempt_at", |c| c.last_attempt_at),
+        ("sys_wait_until", |c| c.wait_until),
+        ("sys_due_call", |c| stored_due(c.due[0])),
+        ("sys_due_email", |c| stored_due(c.due[1])),
+        ("sys_due_social_media", |c| stored_due(c.due[2])),
+        ("sys_callback_call", |c| c.callbacks[0]),
+        ("sys_callback_email", |c| c.callbacks[1]),
+        ("sys_callback_social_media", |c| c.callbacks[2]),
+        ("sys_open_claimed_at", |c| c.open.as_ref().map(|open| open.claimed_at)),
+        ("sys_open_started_at", |c| c.open.as_ref().and_then(|open| open.started_at)),
+        ("sys_open_until", |c| c.open.as_ref().map(|open| open.until)),
+    ];
+    for (column, read) in times.into_iter().filter(|(_, read)| differ(&rows, read)) {
+        columns.times(column, rows.iter().map(|h| read(&h.now)).collect());
+    }
+    let previous = |c: &Contact| c.open.as_ref().map(|open| open.previous);
+    if differ(&rows, previous) {
+        let letters = rows.iter().map(|h| previous(&h.now).map(|code| letter(code.as_str())));
+        columns.chars("sys_open_previous", letters.collect());
+    }
+    if rows.iter().any(|h| dialer(&h.before) != dialer(&h.now)) {
+        columns.texts("sys_open_dialer", rows.iter().map(|h| dialer(&h.now)).collect());
+    }
+    if rows.iter().any(|h| h.types_before != h.now.unit_types()) {
+        columns.int4s("sys_unit_types", rows.iter().map(|h| i32::from(h.now.unit_types())).collect());
+    }
+    let places: Vec<Place> = rows.iter().map(|h| h.place).collect();
+    check(&list.contacts, columns.update(&list.contacts, places), rows.len());
+}
+
+fn dialer(contact: &Contact) -> Option<&str> {
+    contact.open.as_ref().map(|open| open.dialer.as_str())
+}
+
+/// Whether any of the contacts changes in this respect.
+fn differ<T: PartialEq>(rows: &[&Held], read: impl Fn(&Contact) -> T) -> bool {
+    rows.iter().any(|h| read(&h.before) != read(&h.now))
 }
 
 /// Whether the contact's own row stays as it is; its records are rows of their own.
@@ -319,58 +350,63 @@ fn letter(code: &str) -> u8 {
     code.bytes().next().unwrap_or(b'?')
 }
 
+/// A record as it was and as it is now, with its place.
+type ChangedRecord<'a> = (&'a Record, &'a Record, Place);
+
 fn write_records(list: &List, held: &[Held]) {
-    let changed: Vec<(&str, &Record)> = held
+    let rows: Vec<ChangedRecord<'_>> = held
         .iter()
         .flat_map(|contact| {
             contact
-                .now
+                .before
                 .records
                 .iter()
-                .zip(&contact.before.records)
-                .filter(|(now, before)| now != before)
-                .map(|(now, _)| (contact.now.id.as_str(), now))
+                .zip(&contact.now.records)
+                .filter(|(before, now)| before != now)
+                .filter_map(|(before, now)| {
+                    contact.units.get(&now.id).map(|unit| (before, now, unit.place))
+                })
         })
         .collect();
-    if changed.is_empty() {
+    if rows.is_empty() {
         return;
     }
-    let numbers =
-        |read: fn(&Record) -> i32| Arg::Int4s(changed.iter().map(|(_, r)| read(r)).collect());
-    let ids =
-        |read: fn(&Record) -> Option<i64>| Arg::Int8s(changed.iter().map(|(_, r)| read(r)).collect());
-    let times = |read: fn(&Record) -> Option<Micros>| {
-        Arg::Times(changed.iter().map(|(_, r)| read(r)).collect())
-    };
-    let code = |read: fn(&Record) -> RecordCode| {
-        Arg::Chars(changed.iter().map(|(_, r)| Some(letter(read(r).as_str()))).collect())
-    };
-    let args = [
-        Arg::Texts(changed.iter().map(|(contact, _)| Some(*contact)).collect()),
-        ids(|r| Some(r.id)),
-        code(|r| r.code),
-        numbers(|r| r.attempts),
-        numbers(|r| r.by_category[0]),
-        numbers(|r| r.by_category[1]),
-        numbers(|r| r.by_category[2]),
-        numbers(|r| r.by_category[3]),
-        times(|r| r.scheduled_at),
-        times(|r| r.last_attempt_at),
-        ids(|r| r.last_campaign),
-        Arg::Texts(changed.iter().map(|(_, r)| r.last_dialog.as_deref()).collect()),
-        ids(|r| r.last_result),
+    let mut columns = Columns::default();
+    if changed(&rows, |r| r.code) {
+        columns.chars("sys_status", rows.iter().map(|(_, r, _)| Some(letter(r.code.as_str()))).collect());
+    }
+    let counts: [(&str, fn(&Record) -> i32); 5] = [
+        ("sys_attempts", |r| r.attempts),
+        ("sys_attempts_abandoned", |r| r.by_category[0]),
+        ("sys_attempts_busy", |r| r.by_category[1]),
+        ("sys_attempts_noanswer", |r| r.by_category[2]),
+        ("sys_attempts_machine", |r| r.by_category[3]),
     ];
-    spi::run(
-        &format!(
-            "UPDATE {} AS d SET sys_status = u.a, sys_attempts = u.b, sys_attempts_abandoned = u.c, sys_attempts_busy = u.d, \
-             sys_attempts_noanswer = u.e, sys_attempts_machine = u.f, sys_scheduled_at = u.g, sys_last_attempt_datetime = u.h, \
-             sys_last_attempt_campaign_id = u.i, sys_last_attempt_dialog_id = u.j, \
-             sys_last_attempt_dialer_attempt_result_id = u.k, sys_updated_at = pg_catalog.now() \
-             FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8), \
-             unnest($9), unnest($10), unnest($11), unnest($12), unnest($13)) AS u (contact, id, a, b, c, d, e, f, g, h, i, j, k) \
-             WHERE d.sys_contact_id = u.contact AND d.sys_id = u.id",
-            list.details
-        ),
-        &args,
-    );
+    for (column, read) in counts.into_iter().filter(|(_, read)| changed(&rows, read)) {
+        columns.int4s(column, rows.iter().map(|(_, r, _)| read(r)).collect());
+    }
+    let times: [(&str, fn(&Record) -> Option<Micros>); 2] = [
+        ("sys_scheduled_at", |r| r.scheduled_at),
+        ("sys_last_attempt_datetime", |r| r.last_attempt_at),
+    ];
+    for (column, read) in times.into_iter().filter(|(_, read)| changed(&rows, read)) {
+        columns.times(column, rows.iter().map(|(_, r, _)| read(r)).collect());
+    }
+    let ids: [(&str, fn(&Record) -> Option<i64>); 2] = [
+        ("sys_last_attempt_campaign_id", |r| r.last_campaign),
+        ("sys_last_attempt_dialer_attempt_result_id", |r| r.last_result),
+    ];
+    for (column, read) in ids.into_iter().filter(|(_, read)| changed(&rows, read)) {
+        columns.int8s(column, rows.iter().map(|(_, r, _)| read(r)).collect());
+    }
+    if rows.iter().any(|(before, now, _)| before.last_dialog != now.last_dialog) {
+        columns.texts("sys_last_attempt_dialog_id", rows.iter().map(|(_, r, _)| r.last_dialog.as_deref()).collect());
+    }
+    let places: Vec<Place> = rows.iter().map(|(_, _, place)| *place).collect();
+    check(&list.details, columns.update(&list.details, places), rows.len());
+}
+
+/// Whether any of the records changes in this respect.
+fn changed<T: PartialEq>(rows: &[ChangedRecord<'_>], read: impl Fn(&Record) -> T) -> bool {
+    rows.iter().any(|(before, now, _)| read(before) != read(now))
 }

@@ -116,6 +116,8 @@ async fn prepare(client: &Client) -> Result<u64> {
         let make = "SELECT outbound.create_inbox($1, $2::text::outbound.conversation_type)
                     WHERE NOT EXISTS (SELECT 1 FROM outbound.inbox AS i WHERE i.name = $1)";
         client.execute(make, &[&kind.inbox(), &kind.name()]).await?;
+        let allow = "SELECT outbound.set_inbox($1, may_write_first => true)";
+        client.execute(allow, &[&kind.inbox()]).await?;
     }
     let used = "SELECT coalesce(max(substring(name from '^run ([0-9]+) ')::bigint), 0) FROM (
                     SELECT name FROM outbound.list UNION ALL SELECT name FROM outbound.campaign

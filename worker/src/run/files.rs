@@ -260,6 +260,11 @@ impl Run<'_> {
             self.begin().await?;
         }
         let published = async {
+            if self.sample.is_some() {
+                self.protocol()
+                    .note_load_order(self.claim.run_id, self.claim.try_no, load_id)
+                    .await?;
+            }
             loaded.rejects.send(self.main.client()).await?;
             fault::point("publish.middle");
             self.protocol()

@@ -17,7 +17,7 @@ const ROW: &str = "SELECT outcome, record_status::text, contact_status::text, (e
 
 /// The periodic duties that histories are about, each a call of its own.
 const DUTIES: [&str; 3] = [
-    "SELECT outbound.return_ended_attempts($1::text::timestamptz)",
+    "SELECT outbound.sweep_leases($1::text::timestamptz)",
     "SELECT outbound.end_waiting($1::text::timestamptz)",
     "SELECT outbound.complete_campaigns($1::text::timestamptz)",
 ];
@@ -86,14 +86,22 @@ impl Run<'_> {
             }
             Event::Finish { attempt, code } => {
                 let call = format!("{ROW} FROM outbound.finish($1, $2, $3::text::timestamptz)");
-                self.rows(&call, &[&self.id(attempt), code, &moment]).await
+                self.rows(
+                    &call,
+                    &[&self.id(attempt).unwrap_or(NO_ATTEMPT), code, &moment],
+                )
+                .await
             }
             Event::ScheduleCallback { attempt, seconds } => {
                 let when = self.world.moment(at + seconds).to_rfc3339();
                 let call = format!(
                     "{ROW} FROM outbound.schedule_callback($1, $2::text::timestamptz, $3::text::timestamptz)"
                 );
-                self.rows(&call, &[&self.id(attempt), &when, &moment]).await
+                self.rows(
+                    &call,
+                    &[&self.id(attempt).unwrap_or(NO_ATTEMPT), &when, &moment],
+                )
+                .await
             }
             Event::MoveCallback {
                 list,
@@ -102,11 +110,9 @@ impl Run<'_> {
                 seconds,
             } => {
                 let when = self.world.moment(at + seconds).to_rfc3339();
-                let call = format!(
-                    "{ROW} FROM outbound.move_callback($1, $2, $3::text::timestamptz, $4, $5::text::timestamptz)"
-                );
-                self.rows(
-                    &call,
+                let call = "SELECT outbound.move_callback($1, $2, $3::text::timestamptz, $4, $5::text::timestamptz)";
+                self.run(
+                    call,
                     &[
                         &self.name(list),
                         contact,
@@ -122,11 +128,9 @@ impl Run<'_> {
                 contact,
                 unit,
             } => {
-                let call = format!(
-                    "{ROW} FROM outbound.cancel_callback($1, $2, $3, $4::text::timestamptz)"
-                );
-                self.rows(
-                    &call,
+                let call = "SELECT outbound.cancel_callback($1, $2, $3, $4::text::timestamptz)";
+                self.run(
+                    call,
                     &[
                         &self.name(list),
                         contact,
@@ -179,11 +183,11 @@ impl Run<'_> {
                 }
                 Ok(Answered::default())
             }
-            _ => self.set(event).await,
+            _ => self.set(event, &moment).await,
         }
     }
 
-    async fn set(&mut self, event: &Event) -> Result<Answered> {
+    async fn set(&mut self, event: &Event, moment: &str) -> Result<Answered> {
         match event {
             Event::Calendar { name, calendar } => {
                 let (hours, exceptions) = (json!(calendar.hours), json!(calendar.exceptions));
@@ -307,30 +311,48 @@ impl Run<'_> {
                     .await
             }
             Event::StartCampaign { name } => {
-                self.run("SELECT outbound.start_campaign($1)", &[&self.name(name)])
-                    .await
+                self.run(
+                    "SELECT outbound.start_campaign($1, $2::text::timestamptz)",
+                    &[&self.name(name), &moment],
+                )
+                .await
             }
             Event::StopCampaign { name } => {
-                self.run("SELECT outbound.stop_campaign($1)", &[&self.name(name)])
-                    .await
+                self.run(
+                    "SELECT outbound.stop_campaign($1, $2::text::timestamptz)",
+                    &[&self.name(name), &moment],
+                )
+                .await
             }
             Event::StopStart { name } => {
                 let stopped = self
-                    .run("SELECT outbound.stop_campaign($1)", &[&self.name(name)])
+                    .run(
+                        "SELECT outbound.stop_campaign($1, $2::text::timestamptz)",
+                        &[&self.name(name), &moment],
+                    )
                     .await?;
                 if stopped.error.is_some() {
                     return Ok(stopped);
                 }
-                self.run("SELECT outbound.start_campaign($1)", &[&self.name(name)])
-                    .await
+                self.run(
+                    "SELECT outbound.start_campaign($1, $2::text::timestamptz)",
+                    &[&self.name(name), &moment],
+                )
+                .await
             }
             Event::DeleteCampaign { name } => {
-                self.run("SELECT outbound.delete_campaign($1)", &[&self.name(name)])
-                    .await
+                self.run(
+                    "SELECT outbound.delete_campaign($1, $2::text::timestamptz)",
+                    &[&self.name(name), &moment],
+                )
+                .await
             }
             Event::RestoreCampaign { name } => {
-                self.run("SELECT outbound.restore_campaign($1)", &[&self.name(name)])
-                    .await
+                self.run(
+                    "SELECT outbound.restore_campaign($1, $2::text::timestamptz)",
+                    &[&self.name(name), &moment],
+                )
+                .await
             }
             _ => Ok(Answered::default()),
         }
@@ -394,16 +416,21 @@ impl Run<'_> {
         }
     }
 
+    /// Numbers of attempts; each that never was gets a number of its own that no attempt has.
     fn ids(&self, names: &[String]) -> Vec<i64> {
-        names.iter().map(|name| self.id(name)).collect()
+        let place = |name: &String| names.iter().position(|other| other == name).unwrap_or(0);
+        let number = |name: &String| NO_ATTEMPT + i64::try_from(place(name)).unwrap_or(0);
+        names
+            .iter()
+            .map(|name| self.id(name).unwrap_or_else(|| number(name)))
+            .collect()
     }
 
-    fn id(&self, name: &str) -> i64 {
+    fn id(&self, name: &str) -> Option<i64> {
         self.world
             .find(name)
             .and_then(|place| self.attempt_ids.get(place))
             .copied()
-            .unwrap_or(NO_ATTEMPT)
     }
 
     fn record(&self, list: &str, contact: &str, unit: Option<&str>) -> Option<i64> {

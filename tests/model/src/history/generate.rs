@@ -171,8 +171,8 @@ impl Generator {
             79..81 => self.limits(world)?,
             81..86 => self.upload(world)?,
             86..88 => self.suppress(world)?,
-            88 => self.conversation(world)?,
-            89..92 => self.switch(world)?,
+            88..90 => self.conversation(world)?,
+            90..92 => self.switch(world)?,
             92..96 => Event::Maintain,
             96..98 => self.commute(world)?,
             _ => Event::Torn {

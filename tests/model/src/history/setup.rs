@@ -64,23 +64,18 @@ pub fn events(random: &mut Random, fair: bool) -> Vec<Event> {
             applies_to_all: random.chance(25),
         });
     }
+    for id in 0..4 {
+        let kind = *random.pick(&Kind::ALL).unwrap_or(&Kind::Email);
+        events.push(Event::Conversation {
+            id: format!("v{id}"),
+            kind,
+            status: "resolved".to_owned(),
+        });
+    }
     let mut units = Units::default();
     for number in 0..if random.chance(30) { 2 } else { 1 } {
         let name = format!("l{number}");
         let columns = columns(random, fair);
-        for id in 0..4 {
-            if columns
-                .iter()
-                .any(|column| column.unit == UnitType::ConversationId)
-            {
-                let kind = *random.pick(&Kind::ALL).unwrap_or(&Kind::Email);
-                events.push(Event::Conversation {
-                    id: format!("v{id}"),
-                    kind,
-                    status: "resolved".to_owned(),
-                });
-            }
-        }
         let contacts = 1 + if random.chance(30) {
             random.below(20)
         } else {
@@ -124,7 +119,8 @@ pub fn events(random: &mut Random, fair: bool) -> Vec<Event> {
                 1 + usize::from(random.chance(40))
             } {
                 let mut of = vec![list.clone()];
-                if !fair && lists.len() > 1 && random.chance(20) {
+                let shared = lists.iter().all(|(_, kinds)| kinds.contains(kind));
+                if !fair && shared && random.chance(20) {
                     of = lists.iter().map(|(name, _)| name.clone()).collect();
                 }
                 campaigns.push((of, *kind));
@@ -153,7 +149,7 @@ pub fn events(random: &mut Random, fair: bool) -> Vec<Event> {
 fn columns(random: &mut Random, fair: bool) -> Vec<Column> {
     let mut chosen: Vec<Column> = COLUMNS
         .iter()
-        .filter(|(_, unit, _)| *unit != UnitType::ConversationId || (!fair && random.chance(15)))
+        .filter(|(_, unit, _)| *unit != UnitType::ConversationId || (!fair && random.chance(45)))
         .map(|(name, unit, kind)| Column {
             name: (*name).to_owned(),
             unit: *unit,

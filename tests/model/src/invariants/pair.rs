@@ -279,9 +279,7 @@ fn p26(pair: &Pair<'_>) -> Option<String> {
 fn p28(pair: &Pair<'_>) -> Option<String> {
     let refused = match pair.answer {
         Answer::Refused => true,
-        Answer::Rows(rows) => rows
-            .iter()
-            .all(super::super::model::apply::Row::changes_nothing),
+        Answer::Rows(rows) => !rows.iter().any(|row| row.changed),
         _ => matches!(pair.event, Event::Torn { .. }),
     };
     if refused {
@@ -289,23 +287,21 @@ fn p28(pair: &Pair<'_>) -> Option<String> {
             || pair.before.rows.lists != pair.after.rows.lists;
         return moved.then(|| "a refused event changed rows".to_owned());
     }
-    let changed = |list: &str, key: &str, differs: bool| {
+    // What people do not see of a contact may change with its records, and with a start or a
+    // longer lease.
+    let hidden = matches!(
+        pair.event,
+        Event::Start { .. } | Event::Extend { .. } | Event::Reset { .. } | Event::StopStart { .. }
+    );
+    let changed = |list: &str, key: &str, differs: bool, may_move: bool| {
         let name = (list.to_owned(), key.to_owned());
         let (before, after) = (
             pair.stamps_before.get(&name)?,
             pair.stamps_after.get(&name)?,
         );
-        // A start or a longer lease changes only what people do not see of the row.
-        let hidden = matches!(
-            pair.event,
-            Event::Start { .. }
-                | Event::Extend { .. }
-                | Event::Reset { .. }
-                | Event::StopStart { .. }
-        );
         if differs && before.1 == after.1 {
             Some(format!("list {list} {key} changed, sys_updated_at did not"))
-        } else if !differs && !hidden && before.1 != after.1 {
+        } else if !differs && !may_move && before.1 != after.1 {
             Some(format!(
                 "list {list} {key}: sys_updated_at moved without a change"
             ))
@@ -317,11 +313,24 @@ fn p28(pair: &Pair<'_>) -> Option<String> {
     };
     contacts(pair)
         .find_map(|(list, id, before, after)| {
-            changed(list, &format!("contact {id}"), before != after)
+            let with_records = hidden
+                || pair
+                    .before
+                    .rows
+                    .lists
+                    .get(list)
+                    .zip(pair.after.rows.lists.get(list))
+                    .is_some_and(|(before, after)| !before.records_of(id).eq(after.records_of(id)));
+            changed(
+                list,
+                &format!("contact {id}"),
+                before != after,
+                with_records,
+            )
         })
         .or_else(|| {
             records(pair).find_map(|(list, (_, id), before, after)| {
-                changed(list, &format!("record {id}"), before != after)
+                changed(list, &format!("record {id}"), before != after, false)
             })
         })
 }

@@ -2,13 +2,13 @@
 
 use crate::history::Event;
 
-use super::settings::Time;
+use super::settings::{Time, UnitType};
 use super::{Conversation, Suppression, World};
 
 /// What was seen in the database after an event, where the rules leave something free.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// Records that a claim or a load shut out.
+    /// Records that a load shut out at once.
     pub shut: Vec<Shut>,
     /// Campaigns that switched themselves off.
     pub completed: Vec<String>,
@@ -23,7 +23,7 @@ pub struct Shut {
     pub contact: String,
     /// Its unit.
     pub unit: String,
-    /// U by do-not-contact, or P.
+    /// U by do-not-contact, or P without conversation.
     pub code: char,
 }
 
@@ -47,6 +47,8 @@ pub struct Row {
     pub outcomes: Vec<&'static str>,
     /// List, contact and record whose codes the row shows.
     pub record: Option<(String, String, u64)>,
+    /// Whether the call changed anything.
+    pub changed: bool,
 }
 
 impl Row {
@@ -56,22 +58,8 @@ impl Row {
         Self {
             outcomes: vec!["not_found"],
             record: None,
+            changed: false,
         }
-    }
-
-    /// Whether the call was to change nothing.
-    #[must_use]
-    pub fn changes_nothing(&self) -> bool {
-        const IDLE: [&str; 7] = [
-            "not_found",
-            "foreign",
-            "already_settled",
-            "corrected",
-            "expired",
-            "refused",
-            "purged_before",
-        ];
-        self.outcomes.iter().all(|outcome| IDLE.contains(outcome))
     }
 }
 
@@ -106,13 +94,7 @@ impl World {
                 dialer,
             } => {
                 let n = usize::try_from(*n).unwrap_or(0);
-                return Ok(match seen {
-                    Some(_) => {
-                        self.follow_shut(at, event, seen)?;
-                        Answer::Claimed(self.claim(campaign, n, dialer, at))
-                    }
-                    None => Answer::Claimed(self.claim_and_shut(campaign, n, dialer, at)),
-                });
+                return Ok(Answer::Claimed(self.claim(campaign, n, dialer, at)));
             }
             Event::Contacts {
                 list,
@@ -121,7 +103,7 @@ impl World {
                 ..
             } => {
                 self.load(list, contacts, *update);
-                self.follow_shut(at, event, seen)?;
+                self.follow_shut(seen)?;
             }
             Event::Start { attempts, dialer } => {
                 return Ok(Answer::Rows(self.each(attempts, |world, attempt| {
@@ -138,28 +120,20 @@ impl World {
                 if attempts.len() != results.len() {
                     return Ok(Answer::Refused);
                 }
-                let mut results = results.iter();
                 return Ok(Answer::Rows(self.each_or(
                     attempts,
-                    |world, name, attempt| {
-                        let result = results.next().copied();
-                        match (attempt, result) {
-                            (Some(attempt), Some(result)) => world.settle(
-                                attempt,
-                                result,
-                                *ended,
-                                Some(format!("dialog {name}")),
-                                dialer.as_deref(),
-                                at,
-                            ),
-                            _ => Row::not_found(),
-                        }
+                    |world, place, attempt| {
+                        let given = attempts.get(place).zip(results.get(place)).zip(attempt);
+                        given.map_or_else(Row::not_found, |((name, result), attempt)| {
+                            let dialog = Some(format!("dialog {name}"));
+                            world.settle(attempt, *result, *ended, dialog, dialer.as_deref(), at)
+                        })
                     },
                 )));
             }
             Event::Release { attempts, dialer } => {
                 return Ok(Answer::Rows(self.each(attempts, |world, attempt| {
-                    world.release(attempt, dialer.as_deref(), at)
+                    world.release(attempt, dialer.as_deref())
                 })));
             }
             Event::Extend {
@@ -195,24 +169,14 @@ impl World {
                 if *seconds <= 0 {
                     return Ok(Answer::Refused);
                 }
-                return Ok(Answer::Rows(vec![self.move_callback(
-                    list,
-                    contact,
-                    unit.as_deref(),
-                    Some(at + seconds),
-                )]));
+                return Ok(self.move_callback(list, contact, unit.as_deref(), Some(at + seconds)));
             }
             Event::CancelCallback {
                 list,
                 contact,
                 unit,
             } => {
-                return Ok(Answer::Rows(vec![self.move_callback(
-                    list,
-                    contact,
-                    unit.as_deref(),
-                    None,
-                )]));
+                return Ok(self.move_callback(list, contact, unit.as_deref(), None));
             }
             Event::StopStart { name } => {
                 self.stop_campaign(name);
@@ -223,6 +187,22 @@ impl World {
                 self.happen(at, second, seen)?;
             }
             Event::Torn { .. } | Event::Drain { .. } => {}
+            Event::Exclude {
+                list,
+                contact,
+                unit,
+            } => return Ok(self.exclude(list, contact, unit.as_deref())),
+            Event::Reset {
+                list,
+                contact,
+                unit,
+                zero,
+            } => {
+                return Ok(self.reset(list, contact.as_deref(), unit.as_deref(), *zero));
+            }
+            Event::Reevaluate { list, contact } => {
+                return Ok(self.reevaluate(list, contact.as_deref()));
+            }
             Event::Maintain => self.maintain(at),
             _ => self.set(event),
         }
@@ -294,20 +274,6 @@ impl World {
             Event::StopCampaign { name } => self.stop_campaign(name),
             Event::DeleteCampaign { name } => self.delete_campaign(name),
             Event::RestoreCampaign { name } => self.restore_campaign(name),
-            Event::Exclude {
-                list,
-                contact,
-                unit,
-            } => self.exclude(list, contact, unit.as_deref()),
-            Event::Reset {
-                list,
-                contact,
-                unit,
-                zero,
-            } => {
-                self.reset(list, contact.as_deref(), unit.as_deref(), *zero);
-            }
-            Event::Reevaluate { list, contact } => self.reevaluate(list, contact.as_deref()),
             _ => {}
         }
     }
@@ -321,15 +287,25 @@ impl World {
     fn each_or(
         &mut self,
         names: &[String],
-        mut act: impl FnMut(&mut Self, &str, Option<usize>) -> Row,
+        mut act: impl FnMut(&mut Self, usize, Option<usize>) -> Row,
     ) -> Vec<Row> {
-        names
-            .iter()
-            .map(|name| {
-                let attempt = self.find(name);
-                act(self, name, attempt)
-            })
-            .collect()
+        let mut rows: Vec<Row> = Vec::new();
+        for (place, name) in names.iter().enumerate() {
+            // The same attempt again in one call: its first place counts.
+            if let Some(first) = names.iter().take(place).position(|other| other == name) {
+                let record = rows.get(first).and_then(|row| row.record.clone());
+                rows.push(Row {
+                    outcomes: vec!["repeated"],
+                    record,
+                    changed: false,
+                });
+                continue;
+            }
+            let attempt = self.find(name);
+            let row = act(self, place, attempt);
+            rows.push(row);
+        }
+        rows
     }
 
     /// Whether what an event names is there; a history that lost steps may name what never was.
@@ -370,7 +346,27 @@ impl World {
             }
             Event::DropConversation { id } => self.conversations.contains_key(id),
             Event::List { name, .. } => !self.lists.contains_key(name),
-            Event::Contacts { list, .. } => self.lists.contains_key(list),
+            Event::Contacts {
+                list,
+                contacts,
+                update,
+                ..
+            } => {
+                // A conversation that came, went or moved since would be another unit to an update.
+                let settled = |upload: &crate::history::Upload| {
+                    self.contact(list, &upload.id).is_none_or(|known| {
+                        known.records.iter().all(|record| {
+                            let kind = self
+                                .conversations
+                                .get(&record.unit)
+                                .map(|conversation| conversation.kind);
+                            record.unit_type != UnitType::ConversationId
+                                || (kind.is_some() && record.kind == kind)
+                        })
+                    })
+                };
+                self.lists.contains_key(list) && (!update || contacts.iter().all(settled))
+            }
             Event::Campaign {
                 name,
                 lists,

@@ -1,34 +1,41 @@
 //! The dialer's calls about attempts that it has (contact-lists §7.2, §8.2, §9).
 
-use super::apply::Row;
+use super::apply::{Answer, Row};
 use super::settings::{Category, Kind, Time, UnitType};
-use super::{Attempt, Stage, World};
+use super::{Attempt, Contact, Stage, World};
 
 impl World {
     fn row(&self, attempt: usize, outcomes: &[&'static str]) -> Row {
+        const IDLE: [&str; 5] = [
+            "foreign",
+            "already_settled",
+            "corrected",
+            "expired",
+            "refused",
+        ];
         let record = self
             .attempt(attempt)
             .map(|of| (of.list, of.contact, of.record));
+        let changed = !outcomes.iter().all(|outcome| IDLE.contains(outcome));
         Row {
             outcomes: outcomes.to_vec(),
             record,
+            changed,
         }
     }
 
     /// What a call about an attempt that is over is answered.
     fn over(&self, attempt: usize, of: &Attempt) -> Row {
-        self.row(
-            attempt,
-            match of.stage {
-                Stage::Released => &["already_settled", "released"],
-                Stage::Expired => &["expired", "already_settled"],
-                _ => &["already_settled"],
-            },
-        )
+        match of.stage {
+            Stage::Expired => self.row(attempt, &["expired", "already_settled"]),
+            _ => self.row(attempt, &["already_settled"]),
+        }
     }
 
+    /// Whether somebody else asks. When the attempt is over anyway, saying that is as good.
     fn is_foreign(of: &Attempt, dialer: Option<&str>) -> bool {
-        dialer.is_some_and(|dialer| dialer != of.dialer)
+        let open = of.in_progress() || of.stage == Stage::Queued;
+        open && dialer.is_some_and(|dialer| dialer != of.dialer)
     }
 
     /// Step 2 of §8.2: the last checks, and the interaction begins.
@@ -41,7 +48,7 @@ impl World {
         }
         match of.stage {
             Stage::Started => return self.row(attempt, &["started"]),
-            Stage::Claimed if of.lease_until <= at => return self.row(attempt, &["expired"]),
+            Stage::Claimed if of.lease_until <= at => return self.expired(attempt, &of),
             Stage::Claimed => {}
             _ => return self.over(attempt, &of),
         }
@@ -113,7 +120,13 @@ impl World {
         }
         match of.stage {
             Stage::Claimed | Stage::Started => {}
-            Stage::Lost | Stage::Expired => return self.row(attempt, &["corrected"]),
+            // What was given up is corrected in the log, once.
+            Stage::Lost | Stage::Expired | Stage::Released => {
+                return self.row(attempt, &["corrected", "already_settled"]);
+            }
+            Stage::Ended if of.result == Some(Category::Unknown) => {
+                return self.row(attempt, &["corrected", "already_settled"]);
+            }
             _ => return self.over(attempt, &of),
         }
         let unit_type = self
@@ -121,7 +134,7 @@ impl World {
             .and_then(|contact| contact.record(of.record))
             .map(|record| record.unit_type);
         match result {
-            Category::NotPerformed => return self.release(attempt, dialer, at),
+            Category::NotPerformed => return self.release(attempt, dialer),
             Category::NotFound if unit_type == Some(UnitType::ConversationId) => {
                 self.purge(attempt)
             }
@@ -161,8 +174,18 @@ impl World {
         self.on_record(attempt, |record| record.enter('Q'));
     }
 
+    /// A lease that is over and was not swept yet: what had not started is given back (R20).
+    fn expired(&mut self, attempt: usize, of: &Attempt) -> Row {
+        let changed = of.stage == Stage::Claimed;
+        if changed {
+            self.give_back(attempt, Stage::Expired);
+        }
+        let row = self.row(attempt, &["expired"]);
+        Row { changed, ..row }
+    }
+
     /// R20 by the dialer: nothing was sent.
-    pub(super) fn release(&mut self, attempt: usize, dialer: Option<&str>, _at: Time) -> Row {
+    pub(super) fn release(&mut self, attempt: usize, dialer: Option<&str>) -> Row {
         let Some(of) = self.attempt(attempt) else {
             return Row::not_found();
         };
@@ -175,6 +198,7 @@ impl World {
                 self.row(attempt, &["released"])
             }
             Stage::Started => self.row(attempt, &["refused"]),
+            Stage::Queued => self.row(attempt, &["already_settled", "refused"]),
             _ => self.over(attempt, &of),
         }
     }
@@ -197,7 +221,7 @@ impl World {
             return self.over(attempt, &of);
         }
         if of.lease_until <= at {
-            return self.row(attempt, &["expired"]);
+            return self.expired(attempt, &of);
         }
         if let Some(of) = self.attempts.get_mut(attempt) {
             of.lease_until = until;
@@ -227,9 +251,9 @@ impl World {
                 });
                 self.close(attempt);
             }
-            (false, false) => self.retry_later(attempt, at),
+            (false, false) => self.retry(attempt, Category::Success, at),
         }
-        self.row(attempt, &["settled"])
+        self.row(attempt, &["finished"])
     }
 
     /// R34, R36: an agent plans another interaction.
@@ -239,63 +263,46 @@ impl World {
         };
         match of.stage {
             Stage::Queued => {}
-            Stage::Started => self.count(attempt, Category::Success, None),
-            Stage::Claimed => return self.row(attempt, &["refused"]),
+            Stage::Started | Stage::Claimed => self.count(attempt, Category::Success, None),
             _ => return self.over(attempt, &of),
         }
         self.stage(attempt, Stage::Ended);
         self.on_record(attempt, |record| record.schedule('S', when));
-        self.row(attempt, &["settled"])
+        self.row(attempt, &["callback_scheduled"])
     }
 
     /// R40, R41: a callback is moved, or cancelled when there is no moment. Without unit it is the
-    /// contact's only one.
+    /// contact's earliest one.
     pub(super) fn move_callback(
         &mut self,
         list: &str,
         contact: &str,
         unit: Option<&str>,
         when: Option<Time>,
-    ) -> Row {
-        let callbacks: Vec<u64> = self
-            .contact(list, contact)
-            .map(|known| {
-                known
-                    .records
-                    .iter()
-                    .filter(|record| {
-                        record.code == 'S' && unit.is_none_or(|unit| unit == record.unit)
-                    })
-                    .map(|record| record.id)
-                    .collect()
-            })
-            .unwrap_or_default();
-        let [id] = callbacks.as_slice() else {
-            return Row {
-                outcomes: vec!["refused", "not_found"],
-                record: None,
-            };
+    ) -> Answer {
+        let callbacks = |known: &Contact| {
+            let planned = known
+                .records
+                .iter()
+                .filter(|record| record.code == 'S' && unit.is_none_or(|unit| unit == record.unit));
+            planned
+                .min_by_key(|record| (record.scheduled_at, record.id))
+                .map(|record| (record.id, self.callable_code(record)))
         };
-        // Without its callback the record is callable again, unless a limit is met that did not
-        // stop the callback: nobody may be callable who cannot be claimed (P32).
-        let limited = self
-            .contact(list, contact)
-            .and_then(|known| known.record(*id))
-            .is_some_and(|record| self.limited(record));
+        let Some((id, code)) = self.contact(list, contact).and_then(callbacks) else {
+            return Answer::Refused;
+        };
         if let Some(record) = self
             .contact_mut(list, contact)
-            .and_then(|known| known.record_mut(*id))
+            .and_then(|known| known.record_mut(id))
         {
             match when {
                 Some(when) => record.schedule('S', when),
-                None => record.enter(if limited { 'A' } else { 'C' }),
+                None => record.enter(code),
             }
         }
         self.derive(list, contact, false);
-        Row {
-            outcomes: vec!["settled"],
-            record: Some((list.to_owned(), contact.to_owned(), *id)),
-        }
+        Answer::Nothing
     }
 }
 

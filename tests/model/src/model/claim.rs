@@ -2,8 +2,6 @@
 
 use std::cmp::Ordering;
 
-use crate::history::Event;
-
 use super::apply::{Seen, Shut};
 use super::codes::record_limit_met;
 use super::settings::{Category, Control, Kind, Scope, Time, UnitType, met};
@@ -50,13 +48,6 @@ struct Candidate {
     contact: String,
     record: u64,
     place: Place,
-}
-
-/// Whether a claim looks at blocked units too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blocked {
-    LeftOut,
-    LookedAt,
 }
 
 impl World {
@@ -119,7 +110,6 @@ impl World {
         control: &Control,
         contact: &Contact,
         at: Time,
-        blocked: Blocked,
     ) -> Option<(u64, Place)> {
         let kind = campaign.kind;
         let free = contact.code == 'C'
@@ -132,10 +122,6 @@ impl World {
             .records
             .iter()
             .filter(|record| record.kind == Some(kind) && record.is_due(at))
-            .filter(|record| {
-                blocked == Blocked::LookedAt
-                    || (!self.is_suppressed(campaign, &record.unit) && !self.is_missing(record))
-            })
             .collect();
         let callback = due
             .iter()
@@ -173,7 +159,7 @@ impl World {
         Some((record.id, place))
     }
 
-    fn candidates(&self, name: &str, at: Time, blocked: Blocked) -> Vec<Candidate> {
+    fn candidates(&self, name: &str, at: Time) -> Vec<Candidate> {
         let Some(campaign) = self.campaigns.get(name) else {
             return Vec::new();
         };
@@ -191,7 +177,7 @@ impl World {
                 .contacts
                 .iter()
                 .filter_map(|(id, contact)| {
-                    let (record, place) = self.choose(campaign, &control, contact, at, blocked)?;
+                    let (record, place) = self.choose(campaign, &control, contact, at)?;
                     Some(Candidate {
                         list: list.clone(),
                         contact: id.clone(),
@@ -207,43 +193,37 @@ impl World {
             });
             all.extend(here);
         }
+        // Groups go first; inside a group the lists stand in the campaign's order.
+        all.sort_by_key(|candidate: &Candidate| candidate.place.group());
         all
     }
 
-    /// Claims up to `n` contacts in order, leaving out blocked units.
-    pub(super) fn claim(&mut self, campaign: &str, n: usize, dialer: &str, at: Time) -> Vec<usize> {
-        let chosen: Vec<Candidate> = self
-            .candidates(campaign, at, Blocked::LeftOut)
-            .into_iter()
-            .take(n)
-            .collect();
-        chosen
-            .iter()
-            .filter_map(|candidate| self.take(candidate, campaign, dialer, at))
-            .collect()
-    }
-
-    /// Claims as a dialer without a database to follow would: blocked units are shut out on the way.
-    pub(super) fn claim_and_shut(
-        &mut self,
-        campaign: &str,
-        n: usize,
-        dialer: &str,
-        at: Time,
-    ) -> Vec<usize> {
+    /// Claims up to `n` contacts in order. Each is looked at when its turn comes: units that are
+    /// blocked are shut out then, and another unit of the contact may follow.
+    pub(super) fn claim(&mut self, name: &str, n: usize, dialer: &str, at: Time) -> Vec<usize> {
         let mut claimed = Vec::new();
-        while claimed.len() < n {
-            let Some(next) = self
-                .candidates(campaign, at, Blocked::LookedAt)
-                .into_iter()
-                .next()
-            else {
+        let control = self.control_of(name);
+        for mut candidate in self.candidates(name, at) {
+            if claimed.len() == n {
                 break;
-            };
-            if let Some(shut) = self.reason_to_shut(campaign, &next) {
+            }
+            while let Some(shut) = self.reason_to_shut(name, &candidate) {
                 self.shut(&shut);
-            } else if let Some(attempt) = self.take(&next, campaign, dialer, at) {
-                claimed.push(attempt);
+                let next = self
+                    .campaigns
+                    .get(name)
+                    .zip(self.contact(&candidate.list, &candidate.contact));
+                let next = next
+                    .and_then(|(campaign, contact)| self.choose(campaign, &control, contact, at));
+                let Some((record, _)) = next else { break };
+                candidate.record = record;
+            }
+            let free = self
+                .contact(&candidate.list, &candidate.contact)
+                .and_then(|contact| contact.record(candidate.record))
+                .is_some_and(|record| matches!(record.code, 'C' | 'O' | 'S'));
+            if free {
+                claimed.extend(self.take(&candidate, name, dialer, at));
             }
         }
         claimed
@@ -320,71 +300,28 @@ impl World {
         Some(attempt)
     }
 
-    /// Shuts out what the database was seen to shut out, after checking that it may.
-    pub(super) fn follow_shut(
-        &mut self,
-        at: Time,
-        event: &Event,
-        seen: Option<&Seen>,
-    ) -> Result<(), String> {
-        let Some(seen) = seen else { return Ok(()) };
-        for shut in &seen.shut {
-            let Some(record) = self
+    /// Shuts out what a load was seen to shut out, after checking that it may (R03).
+    pub(super) fn follow_shut(&mut self, seen: Option<&Seen>) -> Result<(), String> {
+        for shut in seen.iter().flat_map(|seen| &seen.shut) {
+            let record = self
                 .contact(&shut.list, &shut.contact)
-                .and_then(|contact| contact.record_of(&shut.unit))
-            else {
+                .and_then(|contact| contact.record_of(&shut.unit));
+            let allowed = record.is_some_and(|record| {
+                record.code == 'C'
+                    && record.attempts == 0
+                    && self
+                        .suppression
+                        .values()
+                        .any(|list| list.units.contains(&record.unit))
+            });
+            if !allowed {
                 return Err(format!(
-                    "{} {} unit {}: shut out, but never made",
+                    "list {} contact {}: {} was shut out without reason",
                     shut.list, shut.contact, shut.unit
-                ));
-            };
-            let asking = |campaign: &&Campaign| campaign.lists.contains(&shut.list);
-            let allowed = match event {
-                Event::Claim { campaign, .. } => self
-                    .campaigns
-                    .get(campaign)
-                    .filter(asking)
-                    .is_some_and(|campaign| {
-                        self.is_open(campaign, at)
-                            && record.kind == Some(campaign.kind)
-                            && if shut.code == 'P' {
-                                self.is_missing(record)
-                            } else {
-                                self.is_suppressed(campaign, &record.unit)
-                            }
-                    }),
-                _ => {
-                    shut.code == 'U'
-                        && record.attempts == 0
-                        && self
-                            .suppression
-                            .values()
-                            .any(|list| list.units.contains(&record.unit))
-                }
-            };
-            if !allowed || !matches!(record.code, 'C' | 'O' | 'S') {
-                return Err(format!(
-                    "{} {} unit {}: {} became {} without reason",
-                    shut.list, shut.contact, record.unit, record.code, shut.code
                 ));
             }
             self.shut(shut);
         }
         Ok(())
-    }
-
-    /// Contacts that nothing but blocked units keeps from being claimed: a claim with room left looks at them.
-    #[must_use]
-    pub fn only_blocked(&self, campaign: &str, at: Time) -> Vec<String> {
-        let free: Vec<Candidate> = self.candidates(campaign, at, Blocked::LeftOut);
-        self.candidates(campaign, at, Blocked::LookedAt)
-            .into_iter()
-            .filter(|one| {
-                !free
-                    .iter()
-                    .any(|other| other.list == one.list && other.contact == one.contact)
-            })
-            .map(|candidate| format!("{} {}", candidate.list, candidate.contact))
-            .collect()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::history::{Column, Upload};
 
-use super::settings::{Category, UnitType};
+use super::settings::{Category, Kind, UnitType};
 use super::{Contact, List, Record, World};
 
 impl World {
@@ -47,7 +47,21 @@ impl World {
                 }
                 Some(contact) if update => {
                     contact.balance = upload.balance;
+                    let kinds = |contact: &Contact| -> BTreeSet<(Option<Kind>, char, bool)> {
+                        contact
+                            .records
+                            .iter()
+                            .map(|record| (record.kind, record.code, record.succeeded()))
+                            .collect()
+                    };
+                    let before = kinds(contact);
                     Self::replace_records(contact, staged, &mut list.last_record);
+                    // Codes are derived anew only where they can differ: limits that were changed
+                    // meanwhile do not take effect by an upload.
+                    if before == kinds(contact) {
+                        self.lists.insert(name.to_owned(), list);
+                        continue;
+                    }
                 }
                 Some(_) => continue,
             }

@@ -1,5 +1,6 @@
 //! What operators do (contact-lists §7.2 R42, R50-R52, §8.4).
 
+use super::apply::Answer;
 use super::codes::record_limit_met;
 use super::settings::{Category, Control};
 use super::{Contact, Record, World};
@@ -28,40 +29,69 @@ impl World {
         }
     }
 
+    /// Whether somebody else relies on a contact's state: then operators are refused.
+    fn is_busy(&self, list: &str, contact: &str) -> bool {
+        self.contact(list, contact)
+            .is_some_and(|known| matches!(known.code, 'I' | 'Q'))
+    }
+
     /// R42.
-    pub(super) fn exclude(&mut self, list: &str, contact: &str, unit: Option<&str>) {
-        let Some(known) = self.contact_mut(list, contact) else {
-            return;
-        };
-        for record in &mut known.records {
-            if matches!(record.code, 'C' | 'O' | 'S') && unit.is_none_or(|unit| unit == record.unit)
-            {
-                record.shut(Category::Manual);
+    pub(super) fn exclude(&mut self, list: &str, contact: &str, unit: Option<&str>) -> Answer {
+        if self.is_busy(list, contact) {
+            return Answer::Refused;
+        }
+        if let Some(known) = self.contact_mut(list, contact) {
+            for record in &mut known.records {
+                if matches!(record.code, 'C' | 'O' | 'S')
+                    && unit.is_none_or(|unit| unit == record.unit)
+                {
+                    record.shut(Category::Manual);
+                }
             }
         }
         self.derive(list, contact, false);
+        Answer::Nothing
     }
 
-    /// R50: not for contacts that are in progress or queued. Counters that are kept keep their
-    /// limits: a record whose limit is still met stays exhausted (§8.4).
+    /// R50: not for contacts that are in progress or queued; a unit that never was valid, or whose
+    /// conversation is unknown, stays shut out.
     pub(super) fn reset(
         &mut self,
         list: &str,
         contact: Option<&str>,
         unit: Option<&str>,
         zero: bool,
-    ) {
+    ) -> Answer {
+        if contact.is_some_and(|contact| self.is_busy(list, contact)) {
+            return Answer::Refused;
+        }
         for id in self.ids(list, contact) {
-            let Some(mut known) = self.contact(list, &id).cloned() else {
+            let Some(mut known) = self
+                .contact(list, &id)
+                .cloned()
+                .filter(|known| !matches!(known.code, 'I' | 'Q'))
+            else {
                 continue;
             };
-            if matches!(known.code, 'I' | 'Q') {
-                continue;
-            }
+            let mut changed = false;
             for record in &mut known.records {
-                if unit.is_some_and(|unit| unit != record.unit) || record.kind.is_none() {
+                let never_valid = record.code == 'U'
+                    && record.attempts == 0
+                    && record.last_result == Some(Category::Invalid);
+                let code = if zero {
+                    'C'
+                } else {
+                    self.callable_code(record)
+                };
+                let stays = record.code == code && !(zero && record.attempts > 0);
+                if unit.is_some_and(|unit| unit != record.unit)
+                    || record.kind.is_none()
+                    || never_valid
+                    || stays
+                {
                     continue;
                 }
+                changed = true;
                 if zero {
                     record.attempts = 0;
                     record.by_category = [0; 4];
@@ -70,33 +100,29 @@ impl World {
                     record.last_dialog = None;
                     record.last_result = None;
                 }
-                let limited = self.limited(record);
-                record.enter(if limited { 'A' } else { 'C' });
+                record.enter(code);
             }
-            Self::count_again(&mut known);
+            if !changed {
+                continue;
+            }
             if zero {
-                for attempt in &known.attempts {
-                    let zeroed = |record: u64| {
-                        known
-                            .record(record)
-                            .is_none_or(|record| record.attempts == 0)
-                    };
-                    if let Some(attempt) = self.attempts.get_mut(*attempt)
-                        && zeroed(attempt.record)
-                    {
-                        attempt.counted = false;
-                    }
-                }
+                self.count_again(&mut known);
             }
             if let Some(place) = self.contact_mut(list, &id) {
                 *place = known;
             }
             self.derive(list, &id, true);
         }
+        Answer::Nothing
     }
 
-    /// A contact's counts and latest record from its records.
-    fn count_again(contact: &mut Contact) {
+    /// C, or A when a limit of the record is met: nobody may be callable who cannot be claimed (P32).
+    pub(super) fn callable_code(&self, record: &Record) -> char {
+        if self.limited(record) { 'A' } else { 'C' }
+    }
+
+    /// A contact's counts and latest record from its records, after some were set to zero.
+    fn count_again(&mut self, contact: &mut Contact) {
         contact.type_attempts = [0; 3];
         for record in &contact.records {
             if let Some(kind) = record.kind {
@@ -104,14 +130,35 @@ impl World {
             }
         }
         let tried = contact.records.iter().filter(|record| record.attempts > 0);
-        contact.last_record = tried
-            .max_by_key(|record| record.last_at)
-            .map(|record| record.id);
+        let latest = tried.max_by_key(|record| record.last_at);
+        contact.last_start = latest.and_then(|record| record.last_at);
+        let latest = latest.map(|record| record.id);
+        if contact.last_record != latest {
+            contact.last_record = latest;
+            contact.wait_until = None;
+        }
+        for attempt in &contact.attempts {
+            if let Some(attempt) = self.attempts.get_mut(*attempt)
+                && contact
+                    .record(attempt.record)
+                    .is_none_or(|record| record.attempts == 0)
+            {
+                attempt.counted = false;
+            }
+        }
     }
 
     /// R51, R52: limits as they are now, those of the campaign of each record's latest attempt.
-    pub(super) fn reevaluate(&mut self, list: &str, contact: Option<&str>) {
+    pub(super) fn reevaluate(&mut self, list: &str, contact: Option<&str>) -> Answer {
+        if contact.is_some_and(|contact| self.is_busy(list, contact)) {
+            return Answer::Refused;
+        }
+        let mut all = contact.is_none();
         for id in self.ids(list, contact) {
+            if self.is_busy(list, &id) {
+                all = false;
+                continue;
+            }
             let Some(mut known) = self.contact(list, &id).cloned() else {
                 continue;
             };
@@ -119,7 +166,7 @@ impl World {
                 let limited = self.limited(record);
                 match record.code {
                     'A' if !limited => record.enter('C'),
-                    'C' | 'O' if limited => record.enter('A'),
+                    'C' | 'O' if limited && record.last_campaign.is_some() => record.enter('A'),
                     _ => {}
                 }
             }
@@ -128,11 +175,10 @@ impl World {
             }
             self.derive(list, &id, false);
         }
-        if contact.is_none()
-            && let Some(list) = self.lists.get_mut(list)
-        {
+        if all && let Some(list) = self.lists.get_mut(list) {
             list.limits_changed = false;
         }
+        Answer::Nothing
     }
 
     /// Whether a limit of the campaign of its latest attempt is met by a record.

@@ -1,6 +1,6 @@
 //! The periodic duties (contact-lists §8.3, §8.5): ended leases, the waiting limit, completion.
 
-use super::settings::{Policy, Time};
+use super::settings::{Category, Policy, Time};
 use super::{Stage, World};
 
 impl World {
@@ -49,7 +49,7 @@ impl World {
         }
         match campaign.settings.on_waiting_over {
             Policy::Close => self.close(attempt),
-            Policy::Retry => self.retry_later(attempt, at),
+            Policy::Retry => self.retry(attempt, Category::Success, at),
         }
     }
 }

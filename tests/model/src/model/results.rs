@@ -1,6 +1,7 @@
 //! What a result does to its record (contact-lists §6.1, §7.2): counting, retrying, closing.
 
-use super::settings::{Category, Policy, Scope, Time, met};
+use super::codes::record_limit_met;
+use super::settings::{Category, Policy, Scope, Time};
 use super::{Attempt, Record, Stage, World};
 
 impl World {
@@ -52,8 +53,8 @@ impl World {
         contact.last_record = Some(of.record);
         contact.last_start = Some(started);
         contact.wait_until = match control.minimum_scope {
-            Scope::Contact => Some(started + control.minimum()),
-            Scope::Record => None,
+            Scope::Contact if control.minimum() > 0 => Some(started + control.minimum()),
+            Scope::Contact | Scope::Record => None,
         };
         let Some(record) = contact.record_mut(of.record) else {
             return;
@@ -71,7 +72,9 @@ impl World {
         }
     }
 
-    /// R23-R25: another attempt after a counted one, or A.
+    /// R23-R25, R32, R33: another attempt after one that was counted, or A. Every limit of the
+    /// record counts, not only that of this result's category: what is met would keep it from
+    /// being claimed (G5).
     pub(super) fn retry(&mut self, attempt: usize, category: Category, at: Time) {
         let Some(of) = self.attempt(attempt) else {
             return;
@@ -80,33 +83,10 @@ impl World {
         let delay = control.delay(category);
         self.stage(attempt, Stage::Ended);
         self.on_record(attempt, |record| {
-            let of_category = category
-                .counter()
-                .map_or(0, |counter| record.by_category[counter]);
-            if met(control.max_per_conversation, record.attempts)
-                || met(control.max_with(category), of_category)
-            {
+            if record_limit_met(&control, record) {
                 record.enter('A');
             } else if delay > 0 {
                 record.schedule('O', at + delay);
-            } else {
-                record.enter('C');
-            }
-        });
-    }
-
-    /// R32, R33: another attempt after a conversation that came to nothing.
-    pub(super) fn retry_later(&mut self, attempt: usize, at: Time) {
-        let Some(of) = self.attempt(attempt) else {
-            return;
-        };
-        let control = self.control_of(&of.campaign);
-        self.stage(attempt, Stage::Ended);
-        self.on_record(attempt, |record| {
-            if met(control.max_per_conversation, record.attempts) {
-                record.enter('A');
-            } else if control.minimum() > 0 {
-                record.schedule('O', at + control.minimum());
             } else {
                 record.enter('C');
             }

@@ -187,6 +187,17 @@ impl<'a> Protocol<'a> {
         )
     }
 
+    /// Has the order of the file noted, in a dry run that is about to publish.
+    pub async fn note_load_order(&self, run: i64, try_no: i32, load: i64) -> Result<(), Failure> {
+        let sql = "SELECT outbound.note_load_order($1, $2, $3)::text";
+        self.nothing(
+            sql,
+            &[&run, &try_no, &load],
+            "cannot note the order of the file",
+        )
+        .await
+    }
+
     /// The first contacts that a published file made, in a dry run; `None` when it made none.
     pub async fn sample_load(
         &self,
