@@ -2,7 +2,6 @@
 (contact-lists §2.5, §7.2 R03).
 """
 
-from typing import Any
 
 import psycopg
 import pytest

@@ -18,8 +18,6 @@ pub mod operator;
 
 mod derive;
 
-
-
 use std::collections::HashMap;
 
 use crate::attempt_control::{AttemptControl, MinimumScope};
@@ -177,7 +175,9 @@ impl From<&AttemptControl> for Limits {
             // Both stand in the order of the record's counters.
             categories: control.categories.map(|category| CategoryLimit {
                 max_attempts: category.max_attempts,
-                delay: category.minutes.map(|minutes| Micros::from(minutes) * MINUTE),
+                delay: category
+                    .minutes
+                    .map(|minutes| Micros::from(minutes) * MINUTE),
             }),
         }
     }

@@ -14,6 +14,8 @@
 //! | [`store`] | contacts and records: locking, reading, writing |
 //! | [`journal`] | the attempt log and the contact events |
 //! | [`counters`] | what a change means for the counters of a list |
+//! | [`unit_checks`] | do-not-contact lists and conversations, as a claim looks at them |
+//! | [`work`] | an event for each of many attempts |
 //! | [`capacity`] | pacing: attempts in progress, attempts a minute, inbox rates |
 //! | [`claim`] | `claim` |
 //! | [`marks`] | where the latest scan of a list ended |
@@ -21,6 +23,12 @@
 //! | [`duties`] | ended leases, ended waiting times, stopped and completed campaigns |
 //! | [`operator`] | `exclude`, `reset`, `reevaluate`, `check_consistency` |
 //! | [`explain`] | `explain` |
+
+#![allow(
+    clippy::type_complexity,
+    reason = "the columns of answers are spelled out, because the install script is made from what stands there; \
+              tables of columns with the functions that read them say more than names for their types would"
+)]
 
 mod attempts;
 mod capacity;
@@ -35,3 +43,5 @@ mod marks;
 mod operator;
 mod spi;
 mod store;
+mod unit_checks;
+mod work;

@@ -16,8 +16,7 @@ use outbound_core::unit::{ConversationType, UnitType};
 use outbound_core::value::ColumnType;
 
 /// Columns that a contact load fills besides the user's own.
-const CONTACT_COLUMNS: &str =
-    "list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media, sys_unit_types";
+const CONTACT_COLUMNS: &str = "list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media, sys_unit_types";
 
 /// Columns that a detail load fills.
 const DETAIL_COLUMNS: &str = "list_id, sys_id, sys_contact_id, sys_channel_user, sys_channel_user_type, sys_cl_source_column, \
@@ -213,7 +212,8 @@ fn contact_keys(table: &str, load: i64, columns: &[DefinedColumn]) -> Vec<String
     // A conversation has the type of its inbox, so a column of conversations can bring any.
     let can_have = |kind: ConversationType| {
         columns.iter().any(|column| {
-            column.conversation_type == Some(kind) || column.unit_type == Some(UnitType::ConversationId)
+            column.conversation_type == Some(kind)
+                || column.unit_type == Some(UnitType::ConversationId)
         })
     };
     for kind in ConversationType::ALL.iter().filter(|kind| can_have(**kind)) {

@@ -297,10 +297,7 @@ fn retry(record: &mut Record, category: Category, at: Micros, limits: &Limits) {
     (record.code, record.scheduled_at) = if limits.record_exhausted(record) {
         (RecordCode::Exhausted, None)
     } else if delay > 0 {
-        (
-            RecordCode::AutoScheduled,
-            Some(at.saturating_add(delay)),
-        )
+        (RecordCode::AutoScheduled, Some(at.saturating_add(delay)))
     } else {
         (RecordCode::Callable, None)
     };

@@ -61,7 +61,11 @@ impl Contact {
                 .is_some_and(|limits| met(limits.per_type[kind], self.type_attempts[kind]));
             // Without a record to try, only a callback can make the type callable; where nothing can, the
             // moment means nothing and stays what a load leaves.
-            let nothing = if facts[kind].agent_callback { Due::Never } else { Due::Now };
+            let nothing = if facts[kind].agent_callback {
+                Due::Never
+            } else {
+                Due::Now
+            };
             self.due[kind] = earliest_retry[kind].map_or(nothing, |due| due.max(wait));
             self.type_codes[kind] = type_status(&facts[kind]);
         }

@@ -124,8 +124,16 @@ pub fn explain(
     blocked: impl Fn(&Record) -> Option<String>,
 ) -> Vec<Gate> {
     let kind = claimant.kind;
-    let own: Vec<&Record> = contact.records.iter().filter(|r| of_type(r, kind)).collect();
-    let claimable: Vec<&Record> = own.iter().copied().filter(|r| r.code.is_claimable()).collect();
+    let own: Vec<&Record> = contact
+        .records
+        .iter()
+        .filter(|r| of_type(r, kind))
+        .collect();
+    let claimable: Vec<&Record> = own
+        .iter()
+        .copied()
+        .filter(|r| r.code.is_claimable())
+        .collect();
     let callback_due = claimable
         .iter()
         .any(|r| r.code == RecordCode::AgentCallback && is_due(r, at));
@@ -133,13 +141,20 @@ pub fn explain(
         gate(
             "unit",
             !own.is_empty(),
-            format!("the contact has {} of type {kind}", counted(own.len(), "unit")),
+            format!(
+                "the contact has {} of type {kind}",
+                counted(own.len(), "unit")
+            ),
             json!({ "units": own.len() }),
         ),
         gate(
             "contact_code",
             is_callable(contact),
-            format!("the contact's code is {}: {}", contact.code, meaning(contact.code)),
+            format!(
+                "the contact's code is {}: {}",
+                contact.code,
+                meaning(contact.code)
+            ),
             json!({ "code": contact.code.as_str() }),
         ),
         gate(
@@ -164,7 +179,7 @@ pub fn explain(
         ),
     ];
     gates.push(due_gate(&claimable, at));
-    gates.push(spacing_gate(contact, claimant, at, callback_due));
+    gates.push(spacing_gate(contact, claimant, at, &claimable));
     gates.push(limit_gate(contact, claimant, callback_due));
     gates.push(record_limit_gate(&claimable, claimant, callback_due));
     gates.push(blocked_gate(&claimable, blocked));
@@ -189,21 +204,36 @@ fn due_gate(claimable: &[&Record], at: Micros) -> Gate {
     }
 }
 
-fn spacing_gate(contact: &Contact, claimant: Claimant<'_>, at: Micros, callback_due: bool) -> Gate {
+fn spacing_gate(
+    contact: &Contact,
+    claimant: Claimant<'_>,
+    at: Micros,
+    claimable: &[&Record],
+) -> Gate {
     let from = spaced_from(contact, claimant.limits);
     let late_enough = from <= Some(at);
+    // A callback waits for nothing but its own moment.
+    let callback = claimable
+        .iter()
+        .filter(|r| r.code == RecordCode::AgentCallback)
+        .filter_map(|r| r.scheduled_at)
+        .min();
+    let passes = late_enough || callback.is_some_and(|moment| moment <= at);
     Gate {
-        possible_at: if late_enough { None } else { from },
+        possible_at: from
+            .filter(|_| !passes)
+            .map(|from| callback.map_or(from, |c| c.min(from))),
         ..gate(
             "spacing",
-            late_enough || callback_due,
+            passes,
             match from {
                 None => "the contact was never attempted".to_owned(),
-                Some(_) if callback_due && !late_enough => {
-                    "an agent's callback does not wait".to_owned()
-                }
+                Some(_) if passes && !late_enough => "an agent's callback does not wait".to_owned(),
                 Some(moment) if late_enough => {
-                    format!("the least time between attempts was over at {}", shown(moment))
+                    format!(
+                        "the least time between attempts was over at {}",
+                        shown(moment)
+                    )
                 }
                 Some(moment) => format!(
                     "the least time between attempts lasts until {}",
@@ -221,7 +251,10 @@ fn limit_gate(contact: &Contact, claimant: Claimant<'_>, callback_due: bool) -> 
         "contact_limit",
         limit.is_none() || callback_due,
         match limit {
-            None => format!("{} so far, within the limits", counted_i(contact.attempts, "attempt")),
+            None => format!(
+                "{} so far, within the limits",
+                counted_i(contact.attempts, "attempt")
+            ),
             Some(_) if callback_due => "no limit stops an agent's callback".to_owned(),
             Some(("contact", limit, made)) => {
                 format!("{made} of {limit} attempts a contact are made")

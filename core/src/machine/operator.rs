@@ -27,13 +27,22 @@ impl Contact {
     ///
     /// # Errors
     /// [`Refusal::Busy`], and [`Refusal::Nothing`] when nothing is left to reset.
-    pub fn reset(&mut self, only: Option<i64>, zero: bool, rules: &Rules) -> Result<usize, Refusal> {
+    pub fn reset(
+        &mut self,
+        only: Option<i64>,
+        zero: bool,
+        rules: &Rules,
+    ) -> Result<usize, Refusal> {
         let changed = self.change(only, rules, true, |record| {
             let never_valid = record.code == RecordCode::Uncallable
                 && record.attempts == 0
                 && record.last_result == Some(result_id::INVALID);
             let unknown = record.kind.is_none() || record.inbox.is_none();
-            let code = if zero { RecordCode::Callable } else { untried_code(record, rules) };
+            let code = if zero {
+                RecordCode::Callable
+            } else {
+                untried_code(record, rules)
+            };
             let stays = record.code == code && !(zero && record.attempts > 0);
             (!never_valid && !unknown && !stays).then(|| {
                 record.code = code;
@@ -121,9 +130,7 @@ impl Contact {
     fn callback(&mut self, only: Option<i64>) -> Result<&mut Record, Refusal> {
         self.records
             .iter_mut()
-            .filter(|r| {
-                r.code == RecordCode::AgentCallback && only.is_none_or(|only| r.id == only)
-            })
+            .filter(|r| r.code == RecordCode::AgentCallback && only.is_none_or(|only| r.id == only))
             .min_by_key(|r| (r.scheduled_at, r.id))
             .ok_or(Refusal::NoCallback)
     }

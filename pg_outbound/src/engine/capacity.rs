@@ -25,7 +25,10 @@ pub struct Room {
 /// Makes other claims of the same paced campaign wait until this transaction has ended.
 pub fn take_turn(campaign: &Campaign) {
     let settings = &campaign.settings;
-    if settings.max_in_progress.is_some() || settings.max_queued.is_some() || settings.max_per_minute.is_some() {
+    if settings.max_in_progress.is_some()
+        || settings.max_queued.is_some()
+        || settings.max_per_minute.is_some()
+    {
         spi::run(
             "SELECT pg_catalog.pg_advisory_xact_lock('outbound.pace'::regclass::oid::integer, $1)",
             &[Arg::Int4(key(campaign.id))],

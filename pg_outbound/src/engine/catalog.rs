@@ -150,7 +150,9 @@ pub fn refresh() {
 /// The list an attempt belongs to.
 #[must_use]
 pub fn list_of_attempt(attempt: i64) -> Option<i32> {
-    i32::try_from(attempt >> SEQUENCE_BITS).ok().filter(|id| *id > 0)
+    i32::try_from(attempt >> SEQUENCE_BITS)
+        .ok()
+        .filter(|id| *id > 0)
 }
 
 /// The number of an attempt: that of its list before a running number.
@@ -164,7 +166,12 @@ pub fn list(id: i32) -> Option<Rc<List>> {
     if let Some(known) = KNOWN.with_borrow(|known| known.lists.get(&id).cloned()) {
         return Some(known);
     }
-    let document = spi::one("SELECT outbound._list_document($1)", &[Arg::Int4(id)], |row| row.json(0)).flatten()?;
+    let document = spi::one(
+        "SELECT outbound._list_document($1)",
+        &[Arg::Int4(id)],
+        |row| row.json(0),
+    )
+    .flatten()?;
     let read: ListDocument = own_document("a contact list", document);
     let list = Rc::new(List {
         id: read.list_id,
@@ -192,7 +199,13 @@ pub fn list_by_name(name: &str) -> Rc<List> {
     )
     .flatten()
     .and_then(list)
-    .unwrap_or_else(|| no_such("contact list", name, "outbound.list_status lists the contact lists."))
+    .unwrap_or_else(|| {
+        no_such(
+            "contact list",
+            name,
+            "outbound.list_status lists the contact lists.",
+        )
+    })
 }
 
 /// The campaign of that number, if it exists.
@@ -200,8 +213,12 @@ pub fn campaign(id: i64) -> Option<Rc<Campaign>> {
     if let Some(known) = KNOWN.with_borrow(|known| known.campaigns.get(&id).cloned()) {
         return Some(known);
     }
-    let document =
-        spi::one("SELECT outbound._campaign_document($1)", &[Arg::Int8(id)], |row| row.json(0)).flatten()?;
+    let document = spi::one(
+        "SELECT outbound._campaign_document($1)",
+        &[Arg::Int8(id)],
+        |row| row.json(0),
+    )
+    .flatten()?;
     let campaign = Rc::new(campaign_of(own_document("a campaign", document)));
     KNOWN.with_borrow_mut(|known| known.campaigns.insert(id, Rc::clone(&campaign)));
     Some(campaign)
@@ -218,7 +235,13 @@ pub fn campaign_id(name: &str) -> i64 {
         |row| row.int8(0),
     )
     .flatten()
-    .unwrap_or_else(|| no_such("campaign", name, "outbound.campaign_status lists the campaigns."))
+    .unwrap_or_else(|| {
+        no_such(
+            "campaign",
+            name,
+            "outbound.campaign_status lists the campaigns.",
+        )
+    })
 }
 
 fn campaign_of(read: CampaignDocument) -> Campaign {
@@ -229,14 +252,19 @@ fn campaign_of(read: CampaignDocument) -> Campaign {
             own_document("an attempt control", document)
         });
     let calendar = read.calendar.map(|calendar| {
-        Calendar::parse(&calendar.time_zone, &calendar.hours, &calendar.exceptions).unwrap_or_else(|error| {
-            raise(
-                PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-                format!("the calendar of campaign \"{}\" cannot be read: {error}", read.name),
-                "",
-                "Set it again with outbound.alter_calendar.",
-            )
-        })
+        Calendar::parse(&calendar.time_zone, &calendar.hours, &calendar.exceptions).unwrap_or_else(
+            |error| {
+                raise(
+                    PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+                    format!(
+                        "the calendar of campaign \"{}\" cannot be read: {error}",
+                        read.name
+                    ),
+                    "",
+                    "Set it again with outbound.alter_calendar.",
+                )
+            },
+        )
     });
     Campaign {
         id: read.campaign_id,
@@ -325,7 +353,13 @@ pub fn rules(list: &List, held: &[Held], more: Option<&Campaign>) -> Rules {
     }
     for contact in held {
         let open = contact.before.open.iter().map(|open| open.campaign);
-        for id in contact.before.records.iter().filter_map(|record| record.last_campaign).chain(open) {
+        for id in contact
+            .before
+            .records
+            .iter()
+            .filter_map(|record| record.last_campaign)
+            .chain(open)
+        {
             if let std::collections::hash_map::Entry::Vacant(place) = limits.entry(id)
                 && let Some(campaign) = campaign(id)
             {

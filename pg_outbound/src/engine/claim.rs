@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use outbound_core::machine::gate::{Claimant, choose};
-use outbound_core::machine::{Category, Limits, Micros, OpenAttempt, Record, Rules};
+use outbound_core::machine::{Category, Limits, Micros, OpenAttempt, Rules};
 use outbound_core::unit::ConversationType;
 use pgrx::prelude::*;
 
@@ -17,6 +17,7 @@ use super::catalog::{self, Campaign, CampaignList, List};
 use super::journal::{self, Event};
 use super::spi::{self, Arg, RawJson};
 use super::store::{self, Held, Which};
+use super::unit_checks::UnitChecks;
 use super::{capacity, counters, marks};
 use crate::error::{given, invalid};
 
@@ -56,7 +57,6 @@ struct Claimed {
 /// or a dialer without a name.
 #[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-#[allow(clippy::type_complexity, reason = "the columns of the answer, spelled out as SQL needs them")]
 pub fn _claim(
     campaign: Option<&str>,
     n: Option<i32>,
@@ -80,7 +80,11 @@ pub fn _claim(
         name!(lease_until, Option<TimestampWithTimeZone>),
     ),
 > {
-    let (campaign, n, dialer) = (given("campaign", campaign), given("n", n), given("dialer", dialer));
+    let (campaign, n, dialer) = (
+        given("campaign", campaign),
+        given("n", n),
+        given("dialer", dialer),
+    );
     let at = given("at", at);
     check(n, dialer);
     let (kind, claimed, inboxes) = spi::connected(|| {
@@ -144,11 +148,17 @@ pub fn is_open(campaign: &Campaign, at: Micros) -> bool {
 
 /// Whether its calendar is open, and when that changes.
 pub fn calendar_state(campaign: &Campaign, at: Micros) -> (bool, Option<Micros>) {
-    let (Some(calendar), Some(moment)) = (&campaign.calendar, chrono::DateTime::from_timestamp_micros(at)) else {
+    let (Some(calendar), Some(moment)) = (
+        &campaign.calendar,
+        chrono::DateTime::from_timestamp_micros(at),
+    ) else {
         return (true, None);
     };
     let state = calendar.state(moment);
-    (state.open, state.until.map(|until| until.timestamp_micros()))
+    (
+        state.open,
+        state.until.map(|until| until.timestamp_micros()),
+    )
 }
 
 fn claim_of(campaign: &Campaign, n: i32, dialer: &str, at: Micros) -> Vec<Claimed> {
@@ -211,7 +221,13 @@ impl Search<'_> {
         }
     }
 
-    fn collect_after(&mut self, after: &str, wanted: usize, claimed: &mut Vec<Claimed>, rates: &mut InboxRates) {
+    fn collect_after(
+        &mut self,
+        after: &str,
+        wanted: usize,
+        claimed: &mut Vec<Claimed>,
+        rates: &mut InboxRates,
+    ) {
         let clauses = self.clauses();
         let own_minimum = self.at.saturating_sub(self.campaign.policy.limits.minimum);
         // Contacts that a scan proposed and the gates refused: not to be proposed again.
@@ -304,14 +320,24 @@ impl Search<'_> {
         }
     }
 
-    fn shut_out(&self, contact: &mut Held, record: i64, category: Category, rules: &Rules) -> Event {
+    fn shut_out(
+        &self,
+        contact: &mut Held,
+        record: i64,
+        category: Category,
+        rules: &Rules,
+    ) -> Event {
         contact.now.shut_out(record, category, rules);
         Event {
             contact: contact.now.id.clone(),
             record: Some(record),
             attempt: None,
             campaign: Some(self.campaign.id),
-            kind: if category == Category::NotFound { "purged" } else { "suppressed" },
+            kind: if category == Category::NotFound {
+                "purged"
+            } else {
+                "suppressed"
+            },
             details: "{}".to_owned(),
         }
     }
@@ -323,7 +349,10 @@ impl Search<'_> {
             list: self.list.name.clone(),
             record: open.record,
             unit: contact.units.get(&open.record).cloned()?,
-            inbox: contact.now.record(open.record).and_then(|record| record.inbox),
+            inbox: contact
+                .now
+                .record(open.record)
+                .and_then(|record| record.inbox),
             origin: journal::origin(open),
             until: open.until,
             name: contact.name,
@@ -336,7 +365,9 @@ impl Search<'_> {
     /// before which the latest attempt must have begun, `$5` the contact to begin after.
     fn clauses(&self) -> String {
         let kind = self.campaign.kind;
-        let mut conditions = format!("WHERE k.sys_status = 'C' AND k.sys_status_{kind} = 'C' AND k.sys_id <> ALL ($3)");
+        let mut conditions = format!(
+            "WHERE k.sys_status = 'C' AND k.sys_status_{kind} = 'C' AND k.sys_id <> ALL ($3)"
+        );
         let order = match self.group {
             Group::Callback => {
                 conditions += &format!(" AND k.sys_callback_{kind} <= $1");
@@ -387,136 +418,15 @@ fn attempt_numbers(list: &List, count: usize) -> Vec<i64> {
         spi::execute(
             "SELECT pg_catalog.nextval('outbound.attempt_id_seq') FROM pg_catalog.generate_series(1, $1)",
             &[Arg::Int4(i32::try_from(count).unwrap_or(0))],
-            |row| numbers.extend(row.int8(0).map(|running| catalog::attempt_number(list.id, running))),
+            |row| {
+                numbers.extend(
+                    row.int8(0)
+                        .map(|running| catalog::attempt_number(list.id, running)),
+                )
+            },
         );
     }
     numbers
-}
-
-/// What is known of the units of held contacts beyond their records: which are on a do-not-contact list,
-/// which conversations are gone.
-pub struct UnitChecks {
-    blocked: HashSet<(usize, i64)>,
-    missing: HashSet<(usize, i64)>,
-    places: HashMap<String, usize>,
-}
-
-impl UnitChecks {
-    /// Looks up the units of one conversation type that could be claimed.
-    pub fn of(campaign: &Campaign, held: &[Held], at: Micros) -> Self {
-        let places = held
-            .iter()
-            .enumerate()
-            .map(|(place, contact)| (contact.now.id.clone(), place))
-            .collect();
-        let candidates: Vec<(usize, &Record, &store::Unit)> = held
-            .iter()
-            .enumerate()
-            .flat_map(|(place, contact)| {
-                contact.now.records.iter().filter_map(move |record| {
-                    let wanted = record.kind == Some(campaign.kind)
-                        && record.code.is_claimable()
-                        && record.scheduled_at.is_none_or(|moment| moment <= at);
-                    contact.units.get(&record.id).filter(|_| wanted).map(|unit| (place, record, unit))
-                })
-            })
-            .collect();
-        Self {
-            blocked: blocked_units(campaign, &candidates),
-            missing: missing_conversations(&candidates),
-            places,
-        }
-    }
-
-    fn shuts_out(&self, contact: &Held, record: i64) -> Option<Category> {
-        let key = (*self.places.get(&contact.now.id)?, record);
-        if self.missing.contains(&key) {
-            Some(Category::NotFound)
-        } else if self.blocked.contains(&key) {
-            Some(Category::Suppressed)
-        } else {
-            None
-        }
-    }
-
-    /// Whether a record's unit is on a do-not-contact list.
-    pub fn is_blocked(&self, contact: &str, record: i64) -> bool {
-        self.places.get(contact).is_some_and(|place| self.blocked.contains(&(*place, record)))
-    }
-
-    /// Whether a record's conversation is gone.
-    pub fn is_missing(&self, contact: &str, record: i64) -> bool {
-        self.places.get(contact).is_some_and(|place| self.missing.contains(&(*place, record)))
-    }
-}
-
-fn blocked_units(campaign: &Campaign, candidates: &[(usize, &Record, &store::Unit)]) -> HashSet<(usize, i64)> {
-    let mut blocked = HashSet::new();
-    if campaign.suppression.is_empty() || candidates.is_empty() {
-        return blocked;
-    }
-    spi::execute(
-        "SELECT s.position FROM outbound._suppressed_units($1, $2::outbound.unit_type[], $3) AS s",
-        &[
-            Arg::Int4s(campaign.suppression.clone()),
-            Arg::Texts(candidates.iter().map(|(_, _, unit)| Some(unit.unit_type.as_str())).collect()),
-            Arg::Texts(candidates.iter().map(|(_, _, unit)| Some(unit.value.as_str())).collect()),
-        ],
-        |row| {
-            let place = row.int4(0).and_then(|position| usize::try_from(position - 1).ok());
-            if let Some((place, record, _)) = place.and_then(|place| candidates.get(place)) {
-                blocked.insert((*place, record.id));
-            }
-        },
-    );
-    blocked
-}
-
-/// Name of a do-not-contact list of the campaign that blocks a unit.
-pub fn blocking_list(campaign: &Campaign, unit: &store::Unit) -> Option<String> {
-    spi::one(
-        "SELECT l.name FROM outbound.suppression_list AS l WHERE l.suppression_list_id = ANY ($1) \
-         AND EXISTS (SELECT 1 FROM outbound._suppressed_units(ARRAY[l.suppression_list_id], ARRAY[$2::outbound.unit_type], ARRAY[$3])) \
-         ORDER BY l.suppression_list_id LIMIT 1",
-        &[
-            Arg::Int4s(campaign.suppression.clone()),
-            Arg::Text(&unit.unit_type),
-            Arg::Text(&unit.value),
-        ],
-        |row| row.text(0),
-    )
-    .flatten()
-}
-
-fn missing_conversations(candidates: &[(usize, &Record, &store::Unit)]) -> HashSet<(usize, i64)> {
-    let conversations: Vec<_> = candidates.iter().filter(|(_, record, _)| record.is_conversation).collect();
-    if conversations.is_empty() {
-        return HashSet::new();
-    }
-    let known = statuses(conversations.iter().map(|(_, _, unit)| unit.value.as_str()));
-    conversations
-        .into_iter()
-        .filter(|(_, _, unit)| !known.contains_key(&unit.value))
-        .map(|(place, record, _)| (*place, record.id))
-        .collect()
-}
-
-/// Status of each conversation that exists.
-pub fn statuses<'a>(conversations: impl Iterator<Item = &'a str>) -> HashMap<String, String> {
-    let mut known = HashMap::new();
-    let relation = spi::one("SELECT outbound._conversation_relation()", &[], |row| row.text(0))
-        .flatten()
-        .unwrap_or_default();
-    spi::execute(
-        &format!("SELECT c.conversation_id::text, c.status::text FROM {relation} AS c WHERE c.conversation_id = ANY ($1)"),
-        &[Arg::Texts(conversations.map(Some).collect())],
-        |row| {
-            if let (Some(id), Some(status)) = (row.text(0), row.text(1)) {
-                known.insert(id, status);
-            }
-        },
-    );
-    known
 }
 
 /// Rates of the inboxes that claims of one call use.
@@ -529,14 +439,18 @@ impl InboxRates {
     fn of(campaign: &Campaign, at: Micros) -> Self {
         let rates = capacity::take_inbox_turns(campaign.kind).into_iter();
         Self {
-            free: rates.map(|(inbox, limit)| (inbox, capacity::of_rate(inbox, limit, at).free)).collect(),
+            free: rates
+                .map(|(inbox, limit)| (inbox, capacity::of_rate(inbox, limit, at).free))
+                .collect(),
             taken: HashMap::new(),
         }
     }
 
     /// Takes a place of an inbox, if it has one left.
     fn take(&mut self, inbox: Option<i64>) -> bool {
-        let Some((inbox, free)) = inbox.and_then(|id| self.free.get_mut(&id).map(|free| (id, free))) else {
+        let Some((inbox, free)) =
+            inbox.and_then(|id| self.free.get_mut(&id).map(|free| (id, free)))
+        else {
             return true;
         };
         if *free <= 0 {

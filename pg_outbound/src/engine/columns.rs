@@ -23,13 +23,17 @@ impl<'a> Columns<'a> {
     /// `integer` values.
     pub fn int4s(&mut self, name: &'static str, values: Vec<i32>) {
         let values = values.into_iter().map(Some).collect();
-        self.add(name, values, Arg::Int4, |values| Arg::Int4s(values.into_iter().flatten().collect()));
+        self.add(name, values, Arg::Int4, |values| {
+            Arg::Int4s(values.into_iter().flatten().collect())
+        });
     }
 
     /// `boolean` values.
     pub fn booleans(&mut self, name: &'static str, values: Vec<bool>) {
         let values = values.into_iter().map(Some).collect();
-        self.add(name, values, Arg::Boolean, |values| Arg::Booleans(values.into_iter().flatten().collect()));
+        self.add(name, values, Arg::Boolean, |values| {
+            Arg::Booleans(values.into_iter().flatten().collect())
+        });
     }
 
     /// `"char"` values.
@@ -80,13 +84,24 @@ impl<'a> Columns<'a> {
 
     /// Adds the rows' places and returns the relation of all arrays, named `u`.
     fn relation(&mut self) -> String {
-        let arrays: Vec<String> = self.arrays.iter().map(|n| format!("unnest(${n})")).collect();
+        let arrays: Vec<String> = self
+            .arrays
+            .iter()
+            .map(|n| format!("unnest(${n})"))
+            .collect();
         let names: Vec<String> = self.arrays.iter().map(|n| format!("c{n}")).collect();
-        format!("ROWS FROM ({}) AS u ({})", arrays.join(", "), names.join(", "))
+        format!(
+            "ROWS FROM ({}) AS u ({})",
+            arrays.join(", "),
+            names.join(", ")
+        )
     }
 
     /// Updates the rows at these places, which stand in the order of the values; returns how many there were.
     pub fn update(mut self, table: &str, places: Vec<Place>) -> u64 {
+        if self.names.is_empty() {
+            return places.len() as u64;
+        }
         let assignments: Vec<String> = self
             .names
             .iter()

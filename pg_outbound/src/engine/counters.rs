@@ -8,8 +8,8 @@ use outbound_core::machine::Contact;
 use outbound_core::status::ContactCode;
 
 use super::catalog::List;
-use super::spi::{self, Arg};
 use super::operator::Difference;
+use super::spi::{self, Arg};
 use super::store::Held;
 
 /// What is counted: whole contacts, and contacts with a unit of one conversation type.
@@ -32,7 +32,9 @@ pub fn note(list: &List, held: &[Held]) {
         add(&mut changes, &contact.before, contact.types_before, -1);
         add(&mut changes, &contact.now, contact.now.unit_types(), 1);
     }
-    let moved: Vec<usize> = (0..4).filter(|d| changes[*d].iter().any(|c| *c != 0)).collect();
+    let moved: Vec<usize> = (0..4)
+        .filter(|d| changes[*d].iter().any(|c| *c != 0))
+        .collect();
     if moved.is_empty() {
         return;
     }

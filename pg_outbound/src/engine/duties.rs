@@ -5,11 +5,11 @@ use outbound_core::machine::Micros;
 use outbound_core::machine::gate::{Claimant, choose};
 use pgrx::prelude::*;
 
-use super::attempts::Work;
 use super::catalog::{self, Campaign, CampaignList, List};
-use super::claim::UnitChecks;
 use super::spi::{self, Arg};
 use super::store::{self, Held, Which};
+use super::unit_checks::UnitChecks;
+use super::work::Work;
 
 /// Contacts looked at in one statement.
 const PORTION: i64 = 5_000;
@@ -50,7 +50,9 @@ pub fn _release_campaign(campaign_id: i64, at: TimestampWithTimeZone) -> i64 {
     let at = spi::moment(at);
     spi::connected(|| {
         catalog::refresh();
-        let Some(campaign) = catalog::campaign(campaign_id) else { return 0 };
+        let Some(campaign) = catalog::campaign(campaign_id) else {
+            return 0;
+        };
         campaign
             .lists
             .iter()
@@ -73,11 +75,9 @@ fn on_every_list(at: Micros, clauses: &str, event: fn(&mut Work<'_>, usize)) -> 
     spi::connected(|| {
         catalog::refresh();
         let mut lists = Vec::new();
-        spi::execute(
-            "SELECT l.list_id FROM outbound.list AS l",
-            &[],
-            |row| lists.extend(row.int4(0)),
-        );
+        spi::execute("SELECT l.list_id FROM outbound.list AS l", &[], |row| {
+            lists.extend(row.int4(0))
+        });
         lists
             .into_iter()
             .filter_map(catalog::list)
@@ -114,7 +114,11 @@ fn settle_all(
         for place in 0..work.held.len() {
             event(&mut work, place);
         }
-        let changed = work.held.iter().filter(|contact| contact.before != contact.now).count();
+        let changed = work
+            .held
+            .iter()
+            .filter(|contact| contact.before != contact.now)
+            .count();
         work.write();
         settled += i64::try_from(changed).unwrap_or(0);
         if changed == 0 {
@@ -145,7 +149,10 @@ pub fn complete_campaigns(at: default!(TimestampWithTimeZone, "pg_catalog.now()"
             .filter(|campaign| !has_work(campaign, at));
         let mut completed = 0;
         for campaign in done {
-            spi::run("SELECT outbound._lock_campaign($1)", &[Arg::Int8(campaign.id)]);
+            spi::run(
+                "SELECT outbound._lock_campaign($1)",
+                &[Arg::Int8(campaign.id)],
+            );
             completed += spi::run(
                 "UPDATE outbound.campaign AS c SET state = 'off', off_reason = 'auto', stopped_at = $2 \
                  WHERE c.campaign_id = $1 AND c.state = 'active'",
@@ -163,16 +170,16 @@ pub fn complete_campaigns(at: default!(TimestampWithTimeZone, "pg_catalog.now()"
 /// Whether a contact is under way, or could be claimed at some time.
 fn has_work(campaign: &Campaign, at: Micros) -> bool {
     campaign.lists.iter().any(|entry| {
-        catalog::list(entry.list_id)
-            .is_some_and(|list| is_under_way(campaign, entry, &list, at) || is_claimable(campaign, entry, &list, at))
+        catalog::list(entry.list_id).is_some_and(|list| {
+            is_under_way(campaign, entry, &list, at) || is_claimable(campaign, entry, &list, at)
+        })
     })
 }
 
 fn filter_of(entry: &CampaignList) -> String {
-    entry
-        .filter
-        .as_ref()
-        .map_or_else(String::new, |filter| format!(" AND ({})", filter.replace("$now", "$1")))
+    entry.filter.as_ref().map_or_else(String::new, |filter| {
+        format!(" AND ({})", filter.replace("$now", "$1"))
+    })
 }
 
 fn is_under_way(campaign: &Campaign, entry: &CampaignList, list: &List, at: Micros) -> bool {
@@ -194,12 +201,20 @@ fn is_under_way(campaign: &Campaign, entry: &CampaignList, list: &List, at: Micr
 
 fn is_claimable(campaign: &Campaign, entry: &CampaignList, list: &List, at: Micros) -> bool {
     let (kind, filter) = (campaign.kind, filter_of(entry));
-    let callable = format!("WHERE k.sys_status = 'C' AND k.sys_status_{kind} = 'C' AND $1 IS NOT NULL{filter}");
+    let callable = format!(
+        "WHERE k.sys_status = 'C' AND k.sys_status_{kind} = 'C' AND $1 IS NOT NULL{filter}"
+    );
     // Most of the time any few answer it; where none of them can be claimed, all are looked at.
-    let (any, in_order) = (format!("{callable} LIMIT $2"), format!("{callable} AND k.sys_id > $3 ORDER BY k.sys_id LIMIT $2"));
+    let (any, in_order) = (
+        format!("{callable} LIMIT $2"),
+        format!("{callable} AND k.sys_id > $3 ORDER BY k.sys_id LIMIT $2"),
+    );
     let mut after: Option<String> = None;
     loop {
-        let mut args = vec![Arg::Time(at), Arg::Int8(if after.is_none() { 10 } else { PORTION })];
+        let mut args = vec![
+            Arg::Time(at),
+            Arg::Int8(if after.is_none() { 10 } else { PORTION }),
+        ];
         args.extend(after.as_deref().map(Arg::Text));
         let found = store::look(
             list,
@@ -210,11 +225,17 @@ fn is_claimable(campaign: &Campaign, entry: &CampaignList, list: &List, at: Micr
                 fields: false,
             },
         );
-        let Some(last) = found.last() else { return false };
+        let Some(last) = found.last() else {
+            return false;
+        };
         if could_be_claimed(campaign, &found) {
             return true;
         }
-        after = Some(if after.is_none() { String::new() } else { last.now.id.clone() });
+        after = Some(if after.is_none() {
+            String::new()
+        } else {
+            last.now.id.clone()
+        });
     }
 }
 

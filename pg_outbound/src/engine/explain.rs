@@ -7,12 +7,13 @@ use pgrx::JsonB;
 use pgrx::prelude::*;
 use serde_json::json;
 
+use super::capacity;
 use super::catalog::{self, Campaign, CampaignList, List};
-use super::claim::{UnitChecks, blocking_list, calendar_state};
+use super::claim::calendar_state;
 use super::operator::no_such_contact;
 use super::spi::{self, Arg};
 use super::store::{self, Held, Which};
-use super::capacity;
+use super::unit_checks::{UnitChecks, blocking_list};
 
 /// One row a gate that a claim of this contact for this campaign would meet at that moment, in order. The
 /// contact is claimed, when its turn comes, if and only if all pass.
@@ -21,7 +22,6 @@ use super::capacity;
 /// Raises `undefined_object` for an unknown list, contact or campaign.
 #[pg_extern(security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-#[allow(clippy::type_complexity, reason = "the columns of the answer, spelled out as SQL needs them")]
 pub fn explain(
     list: &str,
     contact_id: &str,
@@ -81,7 +81,10 @@ fn all_gates(list: &List, contact_id: &str, campaign: &Campaign, at: Micros) -> 
         limits: &campaign.policy.limits,
     };
     let list_name = |record: &Record| {
-        let unit = contact.units.get(&record.id).filter(|_| checks.is_blocked(&contact.now.id, record.id))?;
+        let unit = contact
+            .units
+            .get(&record.id)
+            .filter(|_| checks.is_blocked(&contact.now.id, record.id))?;
         blocking_list(campaign, unit)
     };
     let mut gates = vec![
@@ -111,7 +114,10 @@ fn plain(name: &'static str, passes: bool, evidence: String, facts: serde_json::
 
 fn campaign_gate(campaign: &Campaign, list: &List, entry: Option<&CampaignList>) -> Gate {
     let evidence = if entry.is_none() {
-        format!("campaign \"{}\" does not use the list \"{}\"", campaign.name, list.name)
+        format!(
+            "campaign \"{}\" does not use the list \"{}\"",
+            campaign.name, list.name
+        )
     } else {
         format!("campaign \"{}\" is {}", campaign.name, campaign.state)
     };
@@ -162,7 +168,11 @@ fn conversation_gate(contact: &Held, checks: &UnitChecks) -> Gate {
         if conversations.is_empty() {
             "no unit is a conversation".to_owned()
         } else {
-            format!("{} of {} conversations are gone", missing.len(), conversations.len())
+            format!(
+                "{} of {} conversations are gone",
+                missing.len(),
+                conversations.len()
+            )
         },
         json!({ "missing": missing }),
     )
@@ -170,7 +180,12 @@ fn conversation_gate(contact: &Held, checks: &UnitChecks) -> Gate {
 
 fn filter_gate(list: &List, entry: Option<&CampaignList>, contact_id: &str, at: Micros) -> Gate {
     let Some(filter) = entry.and_then(|entry| entry.filter.as_ref()) else {
-        return plain("filter", true, "the campaign has no filter".to_owned(), json!({}));
+        return plain(
+            "filter",
+            true,
+            "the campaign has no filter".to_owned(),
+            json!({}),
+        );
     };
     let passes = spi::one(
         &format!(
@@ -188,7 +203,11 @@ fn filter_gate(list: &List, entry: Option<&CampaignList>, contact_id: &str, at: 
         passes,
         format!(
             "the campaign's filter is {}",
-            if passes { "true of the contact" } else { "not true of the contact" }
+            if passes {
+                "true of the contact"
+            } else {
+                "not true of the contact"
+            }
         ),
         json!({ "filter": filter }),
     )
@@ -207,7 +226,9 @@ fn capacity_gate(campaign: &Campaign, contact: &Held, claimant: Claimant<'_>, at
         ..plain(
             "capacity",
             narrow.free > 0,
-            narrow.because.unwrap_or_else(|| "no limit of pace".to_owned()),
+            narrow
+                .because
+                .unwrap_or_else(|| "no limit of pace".to_owned()),
             json!({ "free": if narrow.free == i64::MAX { None } else { Some(narrow.free) } }),
         )
     }

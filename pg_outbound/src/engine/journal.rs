@@ -31,10 +31,22 @@ pub struct Ended {
 impl Ended {
     /// The end of an attempt that a held contact had open before.
     #[must_use]
-    pub fn of(held: &Held, at: Micros, result: i64, counted: bool, dialog: Option<&str>) -> Option<Self> {
+    pub fn of(
+        held: &Held,
+        at: Micros,
+        result: i64,
+        counted: bool,
+        dialog: Option<&str>,
+    ) -> Option<Self> {
         let attempt = held.before.open.clone()?;
-        let inbox = held.before.record(attempt.record).and_then(|record| record.inbox);
-        let unit = held.units.get(&attempt.record).map_or_else(String::new, |unit| unit.value.clone());
+        let inbox = held
+            .before
+            .record(attempt.record)
+            .and_then(|record| record.inbox);
+        let unit = held
+            .units
+            .get(&attempt.record)
+            .map_or_else(String::new, |unit| unit.value.clone());
         Some(Self {
             contact: held.before.id.clone(),
             at,
@@ -67,7 +79,9 @@ pub fn log(list: &List, ended: &[Ended]) {
     let times: [(&str, fn(&Ended) -> Option<Micros>); 3] = [
         ("claimed_at", |e| Some(e.attempt.claimed_at)),
         ("started_at", |e| {
-            let reported = e.counted.then(|| e.attempt.started_at.unwrap_or(e.attempt.claimed_at));
+            let reported = e
+                .counted
+                .then(|| e.attempt.started_at.unwrap_or(e.attempt.claimed_at));
             reported.or(e.attempt.started_at)
         }),
         ("settled_at", |e| Some(e.at)),
@@ -76,11 +90,29 @@ pub fn log(list: &List, ended: &[Ended]) {
         columns.times(column, ended.iter().map(read).collect());
     }
     columns.int4s("list_id", vec![list.id; ended.len()]);
-    columns.texts("contact_id", ended.iter().map(|e| Some(e.contact.as_str())).collect());
-    columns.texts("unit", ended.iter().map(|e| Some(e.unit.as_str())).collect());
-    columns.texts("dialer", ended.iter().map(|e| Some(e.attempt.dialer.as_str())).collect());
-    columns.texts("origin", ended.iter().map(|e| Some(origin(&e.attempt))).collect());
-    columns.texts("dialog_id", ended.iter().map(|e| e.dialog.as_deref()).collect());
+    columns.texts(
+        "contact_id",
+        ended.iter().map(|e| Some(e.contact.as_str())).collect(),
+    );
+    columns.texts(
+        "unit",
+        ended.iter().map(|e| Some(e.unit.as_str())).collect(),
+    );
+    columns.texts(
+        "dialer",
+        ended
+            .iter()
+            .map(|e| Some(e.attempt.dialer.as_str()))
+            .collect(),
+    );
+    columns.texts(
+        "origin",
+        ended.iter().map(|e| Some(origin(&e.attempt))).collect(),
+    );
+    columns.texts(
+        "dialog_id",
+        ended.iter().map(|e| e.dialog.as_deref()).collect(),
+    );
     columns.booleans("counted", ended.iter().map(|e| e.counted).collect());
     columns.insert("outbound.attempt_log", ended.len());
 }
@@ -128,9 +160,15 @@ pub fn tell(list: &List, events: &[Event], at: Micros) {
     }
     columns.int4s("list_id", vec![list.id; events.len()]);
     columns.times("at", vec![Some(at); events.len()]);
-    columns.texts("contact_id", events.iter().map(|e| Some(e.contact.as_str())).collect());
+    columns.texts(
+        "contact_id",
+        events.iter().map(|e| Some(e.contact.as_str())).collect(),
+    );
     columns.texts("kind", events.iter().map(|e| Some(e.kind)).collect());
-    columns.texts("details", events.iter().map(|e| Some(e.details.as_str())).collect());
+    columns.texts(
+        "details",
+        events.iter().map(|e| Some(e.details.as_str())).collect(),
+    );
     columns.cast("jsonb");
     columns.insert("outbound.contact_event", events.len());
 }

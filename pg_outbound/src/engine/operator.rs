@@ -48,9 +48,14 @@ pub fn exclude(
 ) -> JsonB {
     let list = given("list", list);
     let contact_id = given("contact_id", contact_id);
-    on_one(list, contact_id, record_id, moment("at", at), "excluded", |contact, rules| {
-        contact.exclude(record_id, rules)
-    })
+    on_one(
+        list,
+        contact_id,
+        record_id,
+        moment("at", at),
+        "excluded",
+        |contact, rules| contact.exclude(record_id, rules),
+    )
 }
 
 /// Makes records callable again (R50): of one record, one contact, or the whole list. With `zero_counters`
@@ -69,7 +74,8 @@ pub fn reset(
     at: default!(Option<TimestampWithTimeZone>, "pg_catalog.now()"),
 ) -> JsonB {
     let list = given("list", list);
-    let event = |contact: &mut Contact, rules: &Rules| contact.reset(record_id, zero_counters, rules);
+    let event =
+        |contact: &mut Contact, rules: &Rules| contact.reset(record_id, zero_counters, rules);
     match contact_id {
         Some(contact) => on_one(list, contact, record_id, moment("at", at), "reset", event),
         None => on_all(list, moment("at", at), Some("reset"), event),
@@ -113,9 +119,18 @@ pub fn move_callback(
     let contact_id = given("contact_id", contact_id);
     let (at, callback_at) = (moment("at", at), moment("callback_at", callback_at));
     future("a callback", callback_at, at);
-    on_one(list, contact_id, record_id, at, "callback_moved", |contact, rules| {
-        contact.move_callback(record_id, callback_at, rules).map(|_| 1)
-    })
+    on_one(
+        list,
+        contact_id,
+        record_id,
+        at,
+        "callback_moved",
+        |contact, rules| {
+            contact
+                .move_callback(record_id, callback_at, rules)
+                .map(|_| 1)
+        },
+    )
 }
 
 /// Cancels a callback that an agent planned (R40): of the record named, or the contact's next one.
@@ -132,9 +147,14 @@ pub fn cancel_callback(
 ) -> JsonB {
     let list = given("list", list);
     let contact_id = given("contact_id", contact_id);
-    on_one(list, contact_id, record_id, moment("at", at), "callback_cancelled", |contact, rules| {
-        contact.cancel_callback(record_id, rules).map(|_| 1)
-    })
+    on_one(
+        list,
+        contact_id,
+        record_id,
+        moment("at", at),
+        "callback_cancelled",
+        |contact, rules| contact.cancel_callback(record_id, rules).map(|_| 1),
+    )
 }
 
 /// Computes the codes of all contacts of a list again: after its close rule was changed.
@@ -160,12 +180,16 @@ pub fn _rederive_list(list_id: i32) -> i64 {
 pub fn _rederive_contacts(list_id: i32, contact_ids: Vec<String>) -> i64 {
     spi::connected(|| {
         catalog::refresh();
-        let Some(list) = catalog::list(list_id) else { return 0 };
+        let Some(list) = catalog::list(list_id) else {
+            return 0;
+        };
         let mut held = store::hold(
             &list,
             &Which {
                 clauses: "WHERE k.sys_id = ANY ($1) ORDER BY k.sys_id",
-                args: &[Arg::Texts(contact_ids.iter().map(|id| Some(id.as_str())).collect())],
+                args: &[Arg::Texts(
+                    contact_ids.iter().map(|id| Some(id.as_str())).collect(),
+                )],
                 skip_locked: false,
                 fields: false,
             },
@@ -187,7 +211,6 @@ pub fn _rederive_contacts(list_id: i32, contact_ids: Vec<String>) -> i64 {
 /// Raises `undefined_object` for an unknown list.
 #[pg_extern(security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-#[allow(clippy::type_complexity, reason = "the columns of the answer, spelled out as SQL needs them")]
 pub fn check_consistency(
     list: &str,
 ) -> TableIterator<
@@ -218,7 +241,11 @@ pub fn check_consistency(
         }
         found.extend(counters::differences(&list, &counted));
     });
-    TableIterator::new(found.into_iter().map(|d| (d.contact, d.record, d.what, d.stored, d.expected)))
+    TableIterator::new(
+        found
+            .into_iter()
+            .map(|d| (d.contact, d.record, d.what, d.stored, d.expected)),
+    )
 }
 
 /// One difference.
@@ -250,10 +277,20 @@ fn compare(contact: &Held, rules: &Rules, found: &mut Vec<Difference>) {
             });
         }
     };
-    differ(None, "sys_status", stored.code.to_string(), expected.code.to_string());
+    differ(
+        None,
+        "sys_status",
+        stored.code.to_string(),
+        expected.code.to_string(),
+    );
     for (kind, name) in ["call", "email", "social_media"].iter().enumerate() {
         let (is, should) = (stored.type_codes[kind], expected.type_codes[kind]);
-        differ(None, &format!("sys_status_{name}"), is.to_string(), should.to_string());
+        differ(
+            None,
+            &format!("sys_status_{name}"),
+            is.to_string(),
+            should.to_string(),
+        );
         let made: i32 = stored
             .records
             .iter()
@@ -291,7 +328,12 @@ fn compare(contact: &Held, rules: &Rules, found: &mut Vec<Difference>) {
         .map(|record| record.id)
         .collect();
     let open: Vec<i64> = stored.open.iter().map(|open| open.record).collect();
-    differ(None, "open attempt", format!("{open:?}"), format!("{busy:?}"));
+    differ(
+        None,
+        "open attempt",
+        format!("{open:?}"),
+        format!("{busy:?}"),
+    );
 }
 
 fn portion(list: &List, after: &str, lock: bool) -> Vec<Held> {
@@ -301,7 +343,11 @@ fn portion(list: &List, after: &str, lock: bool) -> Vec<Held> {
         skip_locked: false,
         fields: false,
     };
-    if lock { store::hold(list, &which) } else { store::look(list, &which) }
+    if lock {
+        store::hold(list, &which)
+    } else {
+        store::look(list, &which)
+    }
 }
 
 fn on_one(
@@ -426,7 +472,10 @@ fn tell(list: &List, held: &[Held], kind: &'static str, at: Micros) {
 pub fn no_such_contact(list: &List, contact_id: &str) -> ! {
     raise(
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-        format!("contact list \"{}\" has no contact \"{contact_id}\"", list.name),
+        format!(
+            "contact list \"{}\" has no contact \"{contact_id}\"",
+            list.name
+        ),
         "",
         "Identifiers are compared byte by byte; the list's table shows them.",
     )
@@ -443,5 +492,10 @@ fn refuse(contact_id: &str, refusal: Refusal) -> ! {
             "Callbacks are planned with outbound.schedule_callback.",
         ),
     };
-    raise(code, format!("contact \"{contact_id}\": {refusal}"), "", hint)
+    raise(
+        code,
+        format!("contact \"{contact_id}\": {refusal}"),
+        "",
+        hint,
+    )
 }

@@ -106,7 +106,9 @@ impl Arg<'_> {
                 (1, true, b'c'),
             ),
             Self::Chars(values) => array(
-                values.iter().map(|v| v.map(|c| pg_sys::Datum::from(c as usize))),
+                values
+                    .iter()
+                    .map(|v| v.map(|c| pg_sys::Datum::from(c as usize))),
                 pg_sys::CHAROID,
                 (1, true, b'c'),
             ),
@@ -121,7 +123,9 @@ impl Arg<'_> {
                 (8, true, b'd'),
             ),
             Self::Places(values) => array(
-                values.iter().map(|place| Some(pg_sys::Datum::from(&raw const place.0))),
+                values
+                    .iter()
+                    .map(|place| Some(pg_sys::Datum::from(&raw const place.0))),
                 pg_sys::TIDOID,
                 (6, false, b's'),
             ),
@@ -157,9 +161,21 @@ pub const fn from_postgres(moment: i64) -> Micros {
 }
 
 /// The moment that a call was given.
+///
+/// # Errors
+/// Raises `datetime_field_overflow` for an infinite one: records are planned by moments that come.
 #[must_use]
 pub fn moment(at: TimestampWithTimeZone) -> Micros {
-    from_postgres(i64::from(at))
+    let at = from_postgres(i64::from(at));
+    if at == i64::MAX || at == i64::MIN {
+        raise(
+            PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW,
+            "a moment cannot be infinite",
+            "",
+            "Give a date and a time.",
+        );
+    }
+    at
 }
 
 /// A moment for a result column.

@@ -122,7 +122,10 @@ fn read_records(list: &List, held: &mut [Held]) {
         .enumerate()
         .map(|(place, contact)| (contact.now.id.clone(), place))
         .collect();
-    let ids = held.iter().map(|contact| Some(contact.before.id.as_str())).collect();
+    let ids = held
+        .iter()
+        .map(|contact| Some(contact.before.id.as_str()))
+        .collect();
     let mut found = Vec::new();
     spi::execute(
         &format!(
@@ -192,7 +195,9 @@ fn record_of(list: &List, row: &Row<'_>) -> (Record, Unit) {
     let source = row.text(5).unwrap_or_default();
     let record = Record {
         id: row.int8(1).unwrap_or(0),
-        kind: row.text(2).and_then(|name| name.parse::<ConversationType>().ok()),
+        kind: row
+            .text(2)
+            .and_then(|name| name.parse::<ConversationType>().ok()),
         inbox: row.int8(3),
         is_conversation: unit_type == "conversation_id",
         position: list.positions.get(&source).copied().unwrap_or(i32::MAX),
@@ -256,7 +261,10 @@ fn write_contacts(list: &List, held: &[Held]) {
     if rows.is_empty() {
         return;
     }
-    if rows.iter().any(|h| h.now.open.is_none() && h.now.due.contains(&Due::Now)) {
+    if rows
+        .iter()
+        .any(|h| h.now.open.is_none() && h.now.due.contains(&Due::Now))
+    {
         marks::forget(list.id);
     }
     let mut columns = Columns::default();
@@ -267,7 +275,12 @@ fn write_contacts(list: &List, held: &[Held]) {
         ("sys_status_social_media", |c| c.type_codes[2]),
     ];
     for (column, read) in codes.into_iter().filter(|(_, read)| differ(&rows, read)) {
-        columns.chars(column, rows.iter().map(|h| Some(letter(read(&h.now).as_str()))).collect());
+        columns.chars(
+            column,
+            rows.iter()
+                .map(|h| Some(letter(read(&h.now).as_str())))
+                .collect(),
+        );
     }
     let counts: [(&str, fn(&Contact) -> i32); 4] = [
         ("sys_attempts", |c| c.attempts),
@@ -280,9 +293,15 @@ fn write_contacts(list: &List, held: &[Held]) {
     }
     let ids: [(&str, fn(&Contact) -> Option<i64>); 4] = [
         ("sys_last_attempt_cld_id", |c| c.last_record),
-        ("sys_open_attempt_id", |c| c.open.as_ref().map(|open| open.id)),
-        ("sys_open_record_id", |c| c.open.as_ref().map(|open| open.record)),
-        ("sys_open_campaign_id", |c| c.open.as_ref().map(|open| open.campaign)),
+        ("sys_open_attempt_id", |c| {
+            c.open.as_ref().map(|open| open.id)
+        }),
+        ("sys_open_record_id", |c| {
+            c.open.as_ref().map(|open| open.record)
+        }),
+        ("sys_open_campaign_id", |c| {
+            c.open.as_ref().map(|open| open.campaign)
+        }),
     ];
     for (column, read) in ids.into_iter().filter(|(_, read)| differ(&rows, read)) {
         columns.int8s(column, rows.iter().map(|h| read(&h.now)).collect());
@@ -296,8 +315,12 @@ fn write_contacts(list: &List, held: &[Held]) {
         ("sys_callback_call", |c| c.callbacks[0]),
         ("sys_callback_email", |c| c.callbacks[1]),
         ("sys_callback_social_media", |c| c.callbacks[2]),
-        ("sys_open_claimed_at", |c| c.open.as_ref().map(|open| open.claimed_at)),
-        ("sys_open_started_at", |c| c.open.as_ref().and_then(|open| open.started_at)),
+        ("sys_open_claimed_at", |c| {
+            c.open.as_ref().map(|open| open.claimed_at)
+        }),
+        ("sys_open_started_at", |c| {
+            c.open.as_ref().and_then(|open| open.started_at)
+        }),
         ("sys_open_until", |c| c.open.as_ref().map(|open| open.until)),
     ];
     for (column, read) in times.into_iter().filter(|(_, read)| differ(&rows, read)) {
@@ -305,17 +328,29 @@ fn write_contacts(list: &List, held: &[Held]) {
     }
     let previous = |c: &Contact| c.open.as_ref().map(|open| open.previous);
     if differ(&rows, previous) {
-        let letters = rows.iter().map(|h| previous(&h.now).map(|code| letter(code.as_str())));
+        let letters = rows
+            .iter()
+            .map(|h| previous(&h.now).map(|code| letter(code.as_str())));
         columns.chars("sys_open_previous", letters.collect());
     }
     if rows.iter().any(|h| dialer(&h.before) != dialer(&h.now)) {
-        columns.texts("sys_open_dialer", rows.iter().map(|h| dialer(&h.now)).collect());
+        columns.texts(
+            "sys_open_dialer",
+            rows.iter().map(|h| dialer(&h.now)).collect(),
+        );
     }
     if rows.iter().any(|h| h.types_before != h.now.unit_types()) {
-        columns.int4s("sys_unit_types", rows.iter().map(|h| i32::from(h.now.unit_types())).collect());
+        columns.int4s(
+            "sys_unit_types",
+            rows.iter().map(|h| i32::from(h.now.unit_types())).collect(),
+        );
     }
     let places: Vec<Place> = rows.iter().map(|h| h.place).collect();
-    check(&list.contacts, columns.update(&list.contacts, places), rows.len());
+    check(
+        &list.contacts,
+        columns.update(&list.contacts, places),
+        rows.len(),
+    );
 }
 
 fn dialer(contact: &Contact) -> Option<&str> {
@@ -329,10 +364,17 @@ fn differ<T: PartialEq>(rows: &[&Held], read: impl Fn(&Contact) -> T) -> bool {
 
 /// Whether the contact's own row stays as it is; its records are rows of their own.
 fn same_row(before: &Contact, now: &Contact) -> bool {
-    (before.code, before.type_codes, before.attempts, before.type_attempts)
-        == (now.code, now.type_codes, now.attempts, now.type_attempts)
-        && (before.last_record, before.last_attempt_at, before.wait_until)
-            == (now.last_record, now.last_attempt_at, now.wait_until)
+    (
+        before.code,
+        before.type_codes,
+        before.attempts,
+        before.type_attempts,
+    ) == (now.code, now.type_codes, now.attempts, now.type_attempts)
+        && (
+            before.last_record,
+            before.last_attempt_at,
+            before.wait_until,
+        ) == (now.last_record, now.last_attempt_at, now.wait_until)
         && (before.due, before.callbacks) == (now.due, now.callbacks)
         && before.open == now.open
 }
@@ -364,7 +406,10 @@ fn write_records(list: &List, held: &[Held]) {
                 .zip(&contact.now.records)
                 .filter(|(before, now)| before != now)
                 .filter_map(|(before, now)| {
-                    contact.units.get(&now.id).map(|unit| (before, now, unit.place))
+                    contact
+                        .units
+                        .get(&now.id)
+                        .map(|unit| (before, now, unit.place))
                 })
         })
         .collect();
@@ -373,7 +418,12 @@ fn write_records(list: &List, held: &[Held]) {
     }
     let mut columns = Columns::default();
     if changed(&rows, |r| r.code) {
-        columns.chars("sys_status", rows.iter().map(|(_, r, _)| Some(letter(r.code.as_str()))).collect());
+        columns.chars(
+            "sys_status",
+            rows.iter()
+                .map(|(_, r, _)| Some(letter(r.code.as_str())))
+                .collect(),
+        );
     }
     let counts: [(&str, fn(&Record) -> i32); 5] = [
         ("sys_attempts", |r| r.attempts),
@@ -394,19 +444,34 @@ fn write_records(list: &List, held: &[Held]) {
     }
     let ids: [(&str, fn(&Record) -> Option<i64>); 2] = [
         ("sys_last_attempt_campaign_id", |r| r.last_campaign),
-        ("sys_last_attempt_dialer_attempt_result_id", |r| r.last_result),
+        ("sys_last_attempt_dialer_attempt_result_id", |r| {
+            r.last_result
+        }),
     ];
     for (column, read) in ids.into_iter().filter(|(_, read)| changed(&rows, read)) {
         columns.int8s(column, rows.iter().map(|(_, r, _)| read(r)).collect());
     }
-    if rows.iter().any(|(before, now, _)| before.last_dialog != now.last_dialog) {
-        columns.texts("sys_last_attempt_dialog_id", rows.iter().map(|(_, r, _)| r.last_dialog.as_deref()).collect());
+    if rows
+        .iter()
+        .any(|(before, now, _)| before.last_dialog != now.last_dialog)
+    {
+        columns.texts(
+            "sys_last_attempt_dialog_id",
+            rows.iter()
+                .map(|(_, r, _)| r.last_dialog.as_deref())
+                .collect(),
+        );
     }
     let places: Vec<Place> = rows.iter().map(|(_, _, place)| *place).collect();
-    check(&list.details, columns.update(&list.details, places), rows.len());
+    check(
+        &list.details,
+        columns.update(&list.details, places),
+        rows.len(),
+    );
 }
 
 /// Whether any of the records changes in this respect.
 fn changed<T: PartialEq>(rows: &[ChangedRecord<'_>], read: impl Fn(&Record) -> T) -> bool {
-    rows.iter().any(|(before, now, _)| read(before) != read(now))
+    rows.iter()
+        .any(|(before, now, _)| read(before) != read(now))
 }

@@ -329,7 +329,7 @@ impl<'a> Run<'a> {
         let holds = same(&row.record_code, record.code)
             && same(&row.contact_code, known.code)
             && (row.record_code.is_none()
-                || row.outcome == "extended"
+                || matches!(row.outcome.as_str(), "extended" | "repeated")
                 || row.scheduled_at == record.scheduled_at);
         (!holds).then(|| {
             format!(

@@ -413,6 +413,7 @@ impl World {
             },
             Event::Commute { first, second } => self.is_possible(first) && self.is_possible(second),
             Event::Torn { event } => self.is_possible(event),
+            Event::Drain { .. } => self.is_fair(),
             _ => true,
         }
     }

@@ -132,6 +132,23 @@ impl World {
         })
     }
 
+    /// Whether every unit has a campaign that nothing but time and limits keeps from it, as P27 asks.
+    #[must_use]
+    pub fn is_fair(&self) -> bool {
+        self.lists.iter().all(|(name, list)| {
+            list.columns.iter().all(|column| {
+                self.campaigns.iter().any(|(id, campaign)| {
+                    column.kind == Some(campaign.kind)
+                        && campaign.lists.contains(name)
+                        && campaign.settings.always_active
+                        && campaign.settings.filter.is_empty()
+                        && campaign.settings.calendar.is_none()
+                        && self.control_of(id).max_per_conversation.is_some()
+                })
+            })
+        })
+    }
+
     /// The campaigns that have nothing left to do.
     #[must_use]
     pub fn complete(&self) -> Vec<String> {

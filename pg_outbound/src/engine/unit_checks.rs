@@ -1,0 +1,167 @@
+//! What is known of the units of contacts beyond their records: which of them a do-not-contact list of the
+//! campaign blocks (contact-lists §7.1 G8), and which conversations are gone (§7.2 R13).
+
+use std::collections::{HashMap, HashSet};
+
+use outbound_core::machine::{Category, Micros, Record};
+
+use super::catalog::Campaign;
+use super::spi::{self, Arg};
+use super::store::{self, Held};
+
+/// What is known of the units of held contacts beyond their records: which are on a do-not-contact list,
+/// which conversations are gone.
+pub struct UnitChecks {
+    blocked: HashSet<(usize, i64)>,
+    missing: HashSet<(usize, i64)>,
+    places: HashMap<String, usize>,
+}
+
+impl UnitChecks {
+    /// Looks up the units of one conversation type that could be claimed.
+    pub fn of(campaign: &Campaign, held: &[Held], at: Micros) -> Self {
+        let places = held
+            .iter()
+            .enumerate()
+            .map(|(place, contact)| (contact.now.id.clone(), place))
+            .collect();
+        let candidates: Vec<(usize, &Record, &store::Unit)> = held
+            .iter()
+            .enumerate()
+            .flat_map(|(place, contact)| {
+                contact.now.records.iter().filter_map(move |record| {
+                    let wanted = record.kind == Some(campaign.kind)
+                        && record.code.is_claimable()
+                        && record.scheduled_at.is_none_or(|moment| moment <= at);
+                    contact
+                        .units
+                        .get(&record.id)
+                        .filter(|_| wanted)
+                        .map(|unit| (place, record, unit))
+                })
+            })
+            .collect();
+        Self {
+            blocked: blocked_units(campaign, &candidates),
+            missing: missing_conversations(&candidates),
+            places,
+        }
+    }
+
+    /// Why a record can never be used, if so.
+    pub fn shuts_out(&self, contact: &Held, record: i64) -> Option<Category> {
+        let key = (*self.places.get(&contact.now.id)?, record);
+        if self.missing.contains(&key) {
+            Some(Category::NotFound)
+        } else if self.blocked.contains(&key) {
+            Some(Category::Suppressed)
+        } else {
+            None
+        }
+    }
+
+    /// Whether a record's unit is on a do-not-contact list.
+    pub fn is_blocked(&self, contact: &str, record: i64) -> bool {
+        self.places
+            .get(contact)
+            .is_some_and(|place| self.blocked.contains(&(*place, record)))
+    }
+
+    /// Whether a record's conversation is gone.
+    pub fn is_missing(&self, contact: &str, record: i64) -> bool {
+        self.places
+            .get(contact)
+            .is_some_and(|place| self.missing.contains(&(*place, record)))
+    }
+}
+
+fn blocked_units(
+    campaign: &Campaign,
+    candidates: &[(usize, &Record, &store::Unit)],
+) -> HashSet<(usize, i64)> {
+    let mut blocked = HashSet::new();
+    if campaign.suppression.is_empty() || candidates.is_empty() {
+        return blocked;
+    }
+    spi::execute(
+        "SELECT s.position FROM outbound._suppressed_units($1, $2::outbound.unit_type[], $3) AS s",
+        &[
+            Arg::Int4s(campaign.suppression.clone()),
+            Arg::Texts(
+                candidates
+                    .iter()
+                    .map(|(_, _, unit)| Some(unit.unit_type.as_str()))
+                    .collect(),
+            ),
+            Arg::Texts(
+                candidates
+                    .iter()
+                    .map(|(_, _, unit)| Some(unit.value.as_str()))
+                    .collect(),
+            ),
+        ],
+        |row| {
+            let place = row
+                .int4(0)
+                .and_then(|position| usize::try_from(position - 1).ok());
+            if let Some((place, record, _)) = place.and_then(|place| candidates.get(place)) {
+                blocked.insert((*place, record.id));
+            }
+        },
+    );
+    blocked
+}
+
+/// Name of a do-not-contact list of the campaign that blocks a unit.
+pub fn blocking_list(campaign: &Campaign, unit: &store::Unit) -> Option<String> {
+    spi::one(
+        "SELECT l.name FROM outbound.suppression_list AS l WHERE l.suppression_list_id = ANY ($1) \
+         AND EXISTS (SELECT 1 FROM outbound._suppressed_units(ARRAY[l.suppression_list_id], ARRAY[$2::outbound.unit_type], ARRAY[$3])) \
+         ORDER BY l.suppression_list_id LIMIT 1",
+        &[
+            Arg::Int4s(campaign.suppression.clone()),
+            Arg::Text(&unit.unit_type),
+            Arg::Text(&unit.value),
+        ],
+        |row| row.text(0),
+    )
+    .flatten()
+}
+
+fn missing_conversations(candidates: &[(usize, &Record, &store::Unit)]) -> HashSet<(usize, i64)> {
+    let conversations: Vec<_> = candidates
+        .iter()
+        .filter(|(_, record, _)| record.is_conversation)
+        .collect();
+    if conversations.is_empty() {
+        return HashSet::new();
+    }
+    let known = statuses(conversations.iter().map(|(_, _, unit)| unit.value.as_str()));
+    conversations
+        .into_iter()
+        .filter(|(_, _, unit)| !known.contains_key(&unit.value))
+        .map(|(place, record, _)| (*place, record.id))
+        .collect()
+}
+
+/// Status of each conversation that exists.
+pub fn statuses<'a>(conversations: impl Iterator<Item = &'a str>) -> HashMap<String, String> {
+    let mut known = HashMap::new();
+    let relation = spi::one("SELECT outbound._conversation_relation()", &[], |row| {
+        row.text(0)
+    })
+    .flatten()
+    .unwrap_or_default();
+    spi::execute(
+        &format!(
+            "SELECT c.conversation_id::text, c.status::text FROM {relation} AS c WHERE c.conversation_id = ANY ($1)"
+        ),
+        &[Arg::Texts(conversations.map(Some).collect())],
+        |row| {
+            if let (Some(id), Some(status)) = (row.text(0), row.text(1)) {
+                known.insert(id, status);
+            }
+        },
+    );
+    known
+}
