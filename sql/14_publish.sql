@@ -128,6 +128,7 @@ BEGIN
             last_record := outbound._last_record_id(target.table_name) + (p_counts ->> 'records')::bigint;
             PERFORM outbound._swap_tables(p_load, target);
             PERFORM outbound._advance_record_numbers(target.table_name, last_record);
+            PERFORM outbound._index_list(target.list_id);
             PERFORM outbound._recount(target.list_id, target.table_name);
             merged := jsonb_build_object('added', staged, 'updated', 0, 'unchanged', 0, 'records_added', p_counts -> 'records', 'records_removed', 0);
         ELSE

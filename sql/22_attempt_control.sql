@@ -100,7 +100,7 @@ CREATE TABLE outbound.wrap_up_code (
     number_uncallable boolean NOT NULL DEFAULT true,
     description text
 );
-COMMENT ON TABLE outbound.wrap_up_code IS 'What wrap-up codes mean for the contact; a code that is not here means that the attempt was successful (contact-lists §6.3)';
+COMMENT ON TABLE outbound.wrap_up_code IS 'What wrap-up codes mean for the contact (contact-lists §6.3); outbound.finish refuses a code that is not here, and without a code the attempt was successful';
 COMMENT ON COLUMN outbound.wrap_up_code.code IS 'The code, as agents give it';
 COMMENT ON COLUMN outbound.wrap_up_code.contact_uncallable IS 'Whether the contact is done with: it was processed successfully';
 COMMENT ON COLUMN outbound.wrap_up_code.number_uncallable IS 'Whether the record is done with: if only that, the number is somebody else''s';
@@ -132,8 +132,8 @@ BEGIN
     DELETE FROM outbound.wrap_up_code AS w WHERE w.code = drop_wrap_up_code.code;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'wrap-up code "%" does not exist', drop_wrap_up_code.code
-            USING ERRCODE = 'undefined_object', HINT = 'outbound.wrap_up_code lists the codes that mean anything but success.';
+            USING ERRCODE = 'undefined_object', HINT = 'outbound.wrap_up_code lists the codes.';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION outbound.drop_wrap_up_code IS 'Takes back what was said of a wrap-up code: it means success again';
+COMMENT ON FUNCTION outbound.drop_wrap_up_code IS 'Removes a wrap-up code: outbound.finish refuses it from now on';

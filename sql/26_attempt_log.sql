@@ -39,12 +39,14 @@ COMMENT ON COLUMN outbound.attempt_log.result_id IS 'Its result (outbound.attemp
 COMMENT ON COLUMN outbound.attempt_log.counted IS 'Whether it counted as an attempt';
 COMMENT ON COLUMN outbound.attempt_log.dialog_id IS 'The conversation it made';
 
-CREATE INDEX attempt_log_attempt ON outbound.attempt_log (attempt_id);
-COMMENT ON INDEX outbound.attempt_log_attempt IS 'Did this attempt end before?';
-CREATE INDEX attempt_log_contact ON outbound.attempt_log (list_id, contact_id);
-COMMENT ON INDEX outbound.attempt_log_contact IS 'The story of a contact';
+-- Indexes are each partition's own: pg_dump cannot restore those that come with an index of a table which
+-- the extension owns.
 CREATE TABLE outbound.attempt_log_default PARTITION OF outbound.attempt_log DEFAULT;
 COMMENT ON TABLE outbound.attempt_log_default IS 'Attempts of months that have no partition yet';
+CREATE INDEX attempt_log_default_attempt ON outbound.attempt_log_default (attempt_id);
+COMMENT ON INDEX outbound.attempt_log_default_attempt IS 'Did this attempt end before?';
+CREATE INDEX attempt_log_default_contact ON outbound.attempt_log_default (list_id, contact_id);
+COMMENT ON INDEX outbound.attempt_log_default_contact IS 'The story of a contact';
 
 CREATE TABLE outbound.contact_event (
     event_id bigint GENERATED ALWAYS AS IDENTITY,
@@ -70,10 +72,25 @@ COMMENT ON COLUMN outbound.contact_event.campaign_id IS 'The campaign it belongs
 COMMENT ON COLUMN outbound.contact_event.kind IS 'What happened, a stable name';
 COMMENT ON COLUMN outbound.contact_event.actor IS 'The role that did it';
 COMMENT ON COLUMN outbound.contact_event.details IS 'Facts';
-CREATE INDEX contact_event_contact ON outbound.contact_event (list_id, contact_id);
-COMMENT ON INDEX outbound.contact_event_contact IS 'The story of a contact';
 CREATE TABLE outbound.contact_event_default PARTITION OF outbound.contact_event DEFAULT;
 COMMENT ON TABLE outbound.contact_event_default IS 'Events of months that have no partition yet';
+CREATE INDEX contact_event_default_contact ON outbound.contact_event_default (list_id, contact_id);
+COMMENT ON INDEX outbound.contact_event_default_contact IS 'The story of a contact';
+
+DO $$
+DECLARE
+    said record;
+BEGIN
+    -- A partition made by CREATE TABLE … PARTITION OF has no comments on its columns.
+    FOR said IN
+        SELECT format('COMMENT ON COLUMN outbound.%I.%I IS %L', c.relname || '_default', a.attname, col_description(c.oid, a.attnum)) AS statement
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
+        WHERE c.oid IN ('outbound.attempt_log'::regclass, 'outbound.contact_event'::regclass) AND a.attnum > 0
+    LOOP
+        EXECUTE said.statement;
+    END LOOP;
+END
+$$;
 
 CREATE FUNCTION outbound._make_log_partition(p_table text, p_column text, p_month date) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -89,6 +106,12 @@ BEGIN
     -- Rows of the month may wait in the default partition, where no partition of their own may overlap them.
     EXECUTE format('CREATE TABLE outbound.%I (LIKE outbound.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS)', partition, p_table);
     EXECUTE format('COMMENT ON TABLE outbound.%I IS %L', partition, format('Rows of %s of %s', to_char(p_month, 'YYYY-MM'), p_table));
+    EXECUTE format('CREATE INDEX %I ON outbound.%I (list_id, contact_id)', partition || '_contact', partition);
+    EXECUTE format('COMMENT ON INDEX outbound.%I IS %L', partition || '_contact', 'The story of a contact');
+    IF p_table = 'attempt_log' THEN
+        EXECUTE format('CREATE INDEX %I ON outbound.%I (attempt_id)', partition || '_attempt', partition);
+        EXECUTE format('COMMENT ON INDEX outbound.%I IS %L', partition || '_attempt', 'Did this attempt end before?');
+    END IF;
     EXECUTE format('LOCK TABLE outbound.%I IN ACCESS EXCLUSIVE MODE', p_table);
     EXECUTE format('WITH moved AS (DELETE FROM outbound.%1$I AS d WHERE d.%2$I >= %3$L AND d.%2$I < %4$L RETURNING d.*)
                     INSERT INTO outbound.%5$I OVERRIDING SYSTEM VALUE SELECT m.* FROM moved AS m',

@@ -55,22 +55,77 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._campaign_document IS 'A campaign as the dialers'' calls read it: settings, limits, calendar, do-not-contact lists, filter and order for each list';
 
+CREATE FUNCTION outbound._index_campaign(p_campaign_id bigint, p_list_id integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    campaign outbound.campaign := (SELECT c FROM outbound.campaign AS c WHERE c.campaign_id = p_campaign_id);
+    list outbound.list := (SELECT l FROM outbound.list AS l WHERE l.list_id = p_list_id);
+    fields jsonb := (SELECT jsonb_agg(f.item || jsonb_build_object('sql', substr(f.item ->> 'sql', 3)))
+                     FROM jsonb_array_elements(outbound._list_fields(p_list_id)) AS f (item));
+    filter text := outbound.condition_sql(nullif(campaign.settings -> 'filter', 'null'), fields);
+    ordering text := nullif(outbound.order_sql(nullif(campaign.settings -> 'order', '[]'), fields), '');
+    definition text;
+BEGIN
+    -- Contacts that wait for nothing, in the campaign's order: without it, every claim would sort all of them,
+    -- or walk past all that its filter leaves out.
+    IF (ordering IS NULL AND filter IS NULL) OR filter LIKE '%$now%' THEN
+        RETURN;
+    END IF;
+    definition := format('(%s, sys_id) WHERE sys_status = ''C'' AND sys_status_%2$s = ''C'' AND sys_due_%2$s IS NULL%3$s',
+        coalesce(ordering, 'sys_due_' || campaign.conversation_type), campaign.conversation_type, ' AND (' || filter || ')');
+    -- The name tells definitions apart: one that could not be dropped may be left from before a change.
+    EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON outbound_list.%I %s',
+        format('sys_campaign_%s_%s_%s', p_campaign_id, p_list_id, left(md5(definition), 8)), list.table_name, definition);
+EXCEPTION WHEN feature_not_supported OR invalid_object_definition THEN
+    RAISE NOTICE 'the filter of campaign "%" cannot be part of an index: its claims look at more contacts', campaign.name;
+END
+$$;
+COMMENT ON FUNCTION outbound._index_campaign IS 'Makes the index in the order and with the filter of a campaign, where it has any, for one list';
+
+CREATE FUNCTION outbound._index_list(p_list_id integer) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT outbound._index_campaign(m.campaign_id, m.list_id)
+    FROM outbound.campaign_list AS m JOIN outbound.campaign AS c USING (campaign_id) WHERE m.list_id = p_list_id AND c.state = 'active'
+$$;
+COMMENT ON FUNCTION outbound._index_list IS 'Makes the indexes of the campaigns that are on, for a list whose tables were just put in place';
+
 CREATE FUNCTION outbound._campaign_started(p_campaign_id bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- The log has a partition for what is about to happen.
     PERFORM outbound.keep_log_partitions();
+    PERFORM outbound._index_campaign(m.campaign_id, m.list_id) FROM outbound.campaign_list AS m WHERE m.campaign_id = p_campaign_id;
 END
 $$;
-COMMENT ON FUNCTION outbound._campaign_started IS 'What switching a campaign on does besides';
+COMMENT ON FUNCTION outbound._campaign_started IS 'What switching a campaign on does besides: log partitions, and indexes for its order and filter';
+
+CREATE FUNCTION outbound._drop_campaign_indexes(p_campaign_id bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+AS $$
+DECLARE
+    old record;
+BEGIN
+    FOR old IN SELECT c.relname FROM pg_catalog.pg_class AS c
+               WHERE c.relnamespace = 'outbound_list'::regnamespace AND c.relkind = 'i' AND c.relname ~ format('^sys_campaign_%s_\d+_', p_campaign_id) LOOP
+        EXECUTE format('DROP INDEX outbound_list.%I', old.relname);
+    END LOOP;
+EXCEPTION WHEN lock_not_available THEN
+    -- Who waits for this lock makes everybody else wait. The index does no harm, and goes with the next stop.
+    RAISE NOTICE 'an index of the campaign stays for now: its list is being read';
+END
+$$;
+COMMENT ON FUNCTION outbound._drop_campaign_indexes IS 'Drops the indexes that were made for a campaign, unless somebody reads the list for long';
 
 CREATE FUNCTION outbound._campaign_stopped(p_campaign_id bigint, p_at timestamptz) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT outbound._release_campaign(p_campaign_id, p_at)
+    SELECT outbound._release_campaign(p_campaign_id, p_at);
+    SELECT outbound._drop_campaign_indexes(p_campaign_id);
 $$;
-COMMENT ON FUNCTION outbound._campaign_stopped IS 'What switching a campaign off does besides: attempts that were claimed and not started are given back (contact-lists §8.3)';
+COMMENT ON FUNCTION outbound._campaign_stopped IS 'What switching a campaign off does besides: attempts that were claimed and not started are given back (contact-lists §8.3), and its indexes go';
 
 CREATE FUNCTION outbound._log_flushed(p_list outbound.list) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -115,6 +170,16 @@ END
 $$;
 COMMENT ON FUNCTION outbound.prune_pace IS 'Forgets claims that no rate looks at any more; returns how many rows';
 
+CREATE TYPE outbound.attempt_answer AS (
+    attempt_id bigint,
+    outcome text,
+    record_status "char",
+    contact_status "char",
+    scheduled_at timestamptz,
+    message text
+);
+COMMENT ON TYPE outbound.attempt_answer IS 'What became of an attempt: started, busy, purged, settled, already_settled, corrected, released, extended, expired, finished, callback_scheduled, not_found, foreign, repeated or refused';
+
 -- The dialers' calls. Their statements touch few rows of tables that may have no statistics yet, so they are
 -- planned once a session, by index. A claim must never sort: its scans are in the order of their index.
 -- plpgsql, because it hands its answer over as a whole: rights and settings are changed once a call.
@@ -131,10 +196,10 @@ BEGIN
     RETURN QUERY SELECT c.* FROM outbound._claim(claim.campaign, claim.n, claim.dialer, claim.at) AS c;
 END
 $$;
-COMMENT ON FUNCTION outbound.claim IS 'Takes up to n attempts of a campaign for a dialer, with all it needs to make them; fewer when fewer may be made at this moment, which explain tells (contact-lists §7.1, §8.1)';
+COMMENT ON FUNCTION outbound.claim IS 'Takes up to n attempts of a campaign (null: of all that are on, by priority) for a dialer, with all it needs to make them; fewer when fewer may be made at this moment, which explain tells (contact-lists §7.1, §8.1)';
 
 CREATE FUNCTION outbound.start(attempt_ids bigint[], dialer text DEFAULT NULL, at timestamptz DEFAULT now())
-RETURNS TABLE (attempt_id bigint, outcome text, record_status "char", contact_status "char", scheduled_at timestamptz, message text)
+RETURNS SETOF outbound.attempt_answer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
@@ -148,7 +213,7 @@ COMMENT ON FUNCTION outbound.start IS 'Attempts are about to be made: last check
 
 CREATE FUNCTION outbound.settle(attempt_ids bigint[], results text[], dialog_ids text[] DEFAULT NULL, final boolean DEFAULT false, dialer text DEFAULT NULL,
     at timestamptz DEFAULT now())
-RETURNS TABLE (attempt_id bigint, outcome text, record_status "char", contact_status "char", scheduled_at timestamptz, message text)
+RETURNS SETOF outbound.attempt_answer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
@@ -161,7 +226,7 @@ $$;
 COMMENT ON FUNCTION outbound.settle IS 'Attempts have these results; each counts once, and answers for itself. final: successes that need no end (contact-lists §7.2 R21 to R29)';
 
 CREATE FUNCTION outbound.release(attempt_ids bigint[], dialer text DEFAULT NULL, at timestamptz DEFAULT now())
-RETURNS TABLE (attempt_id bigint, outcome text, record_status "char", contact_status "char", scheduled_at timestamptz, message text)
+RETURNS SETOF outbound.attempt_answer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
@@ -174,7 +239,7 @@ $$;
 COMMENT ON FUNCTION outbound.release IS 'Attempts will not be made: their records are what they were before the claim (contact-lists §7.2 R20)';
 
 CREATE FUNCTION outbound.extend(attempt_ids bigint[], until timestamptz, dialer text DEFAULT NULL, at timestamptz DEFAULT now())
-RETURNS TABLE (attempt_id bigint, outcome text, record_status "char", contact_status "char", scheduled_at timestamptz, message text)
+RETURNS SETOF outbound.attempt_answer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
@@ -187,7 +252,7 @@ $$;
 COMMENT ON FUNCTION outbound.extend IS 'Attempts need longer: their leases end at that moment, which the answer has as scheduled_at';
 
 CREATE FUNCTION outbound.finish(attempt_id bigint, wrap_up_code text DEFAULT NULL, at timestamptz DEFAULT now())
-RETURNS TABLE (attempt_id bigint, outcome text, record_status "char", contact_status "char", scheduled_at timestamptz, message text)
+RETURNS SETOF outbound.attempt_answer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
@@ -200,7 +265,7 @@ $$;
 COMMENT ON FUNCTION outbound.finish IS 'The campaign manager is done with the contact that an attempt reached; the wrap-up code decides what becomes of it (contact-lists §6.3)';
 
 CREATE FUNCTION outbound.schedule_callback(attempt_id bigint, callback_at timestamptz, at timestamptz DEFAULT now())
-RETURNS TABLE (attempt_id bigint, outcome text, record_status "char", contact_status "char", scheduled_at timestamptz, message text)
+RETURNS SETOF outbound.attempt_answer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off

@@ -5,13 +5,13 @@
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA outbound FROM PUBLIC;
 REVOKE ALL ON ALL PROCEDURES IN SCHEMA outbound FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA outbound FROM PUBLIC;
-REVOKE ALL ON TYPE outbound.unit_type, outbound.conversation_type FROM PUBLIC;
+REVOKE ALL ON TYPE outbound.unit_type, outbound.conversation_type, outbound.attempt_answer FROM PUBLIC;
 
 GRANT outbound_reader TO outbound_operator;
 GRANT outbound_operator TO outbound_admin;
 
 GRANT USAGE ON SCHEMA outbound, outbound_list TO outbound_reader, outbound_dialer, outbound_worker;
-GRANT USAGE ON TYPE outbound.unit_type, outbound.conversation_type TO outbound_reader, outbound_dialer, outbound_worker;
+GRANT USAGE ON TYPE outbound.unit_type, outbound.conversation_type, outbound.attempt_answer TO outbound_reader, outbound_dialer, outbound_worker;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA outbound TO outbound_reader;
 GRANT EXECUTE ON FUNCTION outbound.run_status, outbound.public_key, outbound.account_settings, outbound.calendar_is_open,

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from psycopg import sql
 
 from support.cluster import Database
 from support.lists import add, create_list, person, rows, set_up_account
@@ -29,29 +28,21 @@ def update(database: Database, *contacts: dict[str, Any]) -> dict[str, Any]:
     return add(database, "people", *contacts, append_type="append_and_update")
 
 
-def change(database: Database, table: str, statement: str, *parameters: object) -> None:
-    with database.connect() as connection:
-        connection.execute(sql.SQL(statement).format(sql.Identifier(table)), parameters)
+def claimed(database: Database) -> int:
+    """Let a campaign claim a call of Anna, the first contact, and return the attempt."""
+    if not database.value("SELECT count(*) FROM outbound.campaign"):
+        database.query("""SELECT outbound.create_attempt_control('once', '{"minimum_minutes": 0, "max_call": 1}')""")
+        database.query("SELECT outbound.create_campaign('calls', '{people}', 'call')")
+        database.query("SELECT outbound.start_campaign('calls')")
+    return int(database.value("SELECT attempt_id FROM outbound.claim('calls', 1, 'dialer')"))
 
 
-def attempted(database: Database, table: str, unit: str, status: str = "C", result: int | None = 2) -> None:
-    """Let one attempt of a call be in the record of a unit and in the counts of its contact."""
-    change(
-        database,
-        table + "_detail",
-        "UPDATE outbound_list.{} SET sys_attempts = 1, sys_attempts_noanswer = 1, sys_status = %s, "
-        "sys_last_attempt_datetime = now(), sys_last_attempt_dialer_attempt_result_id = %s "
-        "WHERE sys_channel_user = %s",
-        status,
-        result,
-        unit,
-    )
-    change(
-        database,
-        table,
-        "UPDATE outbound_list.{} SET sys_attempts = 1, sys_attempts_call = 1 WHERE phone = %s",
-        unit,
-    )
+def attempted(database: Database, result: str = "noanswer") -> int:
+    """Let one call of Anna have a result, and return the attempt."""
+    attempt = claimed(database)
+    settle = "SELECT outcome FROM outbound.settle(ARRAY[%s]::bigint[], ARRAY[%s])"
+    assert database.value(settle, attempt, result) == "settled"
+    return attempt
 
 
 def record(database: Database, table: str, unit: str) -> list[tuple[Any, ...]]:
@@ -94,17 +85,11 @@ def test_a_contact_that_is_equal_already_is_not_written(database: Database, tabl
 
 
 def test_an_unchanged_unit_keeps_its_attempts_and_its_callback(database: Database, table: str) -> None:
-    attempted(database, table, PHONE)
-    change(
-        database,
-        table + "_detail",
-        "UPDATE outbound_list.{} SET sys_status = 'S', sys_scheduled_at = now() + '1 day' "
-        "WHERE sys_channel_user = %s",
-        PHONE,
-    )
+    attempt = attempted(database, "success")
+    database.query("SELECT outbound.schedule_callback(%s, now() + '1 day')", attempt)
     report = update(database, person("anna", phone="044 111-22-33", email=EMAIL, name="Ганна"))
     assert (report["updated"], report["unchanged"]) == (1, 0)
-    assert record(database, table, PHONE) == [(1, "S", 1, 2)]
+    assert record(database, table, PHONE) == [(1, "S", 1, 6)]
     assert rows(database, table, "name, sys_attempts, sys_attempts_call")[0] == ("Ганна", 1, 1)
 
 
@@ -118,7 +103,7 @@ def test_a_unit_never_tried_is_deleted_with_the_update_that_lacks_it(database: D
 def test_a_unit_that_was_tried_is_retired_and_comes_back_when_a_file_has_it_again(
     database: Database, table: str
 ) -> None:
-    attempted(database, table, PHONE)
+    attempted(database)
     report = update(database, person("anna", phone=OTHER_PHONE, email=EMAIL))
     assert (report["records_added"], report["records_removed"]) == (1, 1)
     assert record(database, table, PHONE) == [(1, "U", 1, 14)]
@@ -134,26 +119,16 @@ def test_a_unit_that_was_tried_is_retired_and_comes_back_when_a_file_has_it_agai
 
 @pytest.mark.parametrize("status", ["I", "Q"])
 def test_a_record_that_a_dialer_holds_is_left_alone(database: Database, table: str, status: str) -> None:
-    change(
-        database,
-        table + "_detail",
-        "UPDATE outbound_list.{} SET sys_status = %s WHERE sys_channel_user = %s",
-        status,
-        PHONE,
-    )
+    claimed(database) if status == "I" else attempted(database, "success")
+    before = record(database, table, PHONE)
     report = update(database, person("anna", phone=OTHER_PHONE, email=EMAIL, name="Anna"))
     assert (report["records_added"], report["records_removed"]) == (1, 0)
-    assert record(database, table, PHONE) == [(1, status, 0, None)]
+    assert record(database, table, PHONE) == before
     assert codes(database, table) == f"{status}{status}CF"
 
 
 def test_a_contact_that_is_closed_stays_closed(database: Database, table: str) -> None:
-    attempted(database, table, PHONE, status="U", result=6)
-    change(
-        database,
-        table,
-        "UPDATE outbound_list.{} SET sys_status = 'U', sys_status_call = 'U' WHERE sys_id = 'anna'",
-    )
+    database.query("SELECT outbound.finish(%s)", attempted(database, "success"))
     update(database, person("anna", phone=OTHER_PHONE, email=EMAIL))
     # The success stays a success of calls, though its unit is gone from the file.
     assert record(database, table, PHONE) == [(1, "U", 1, 6)]
@@ -161,14 +136,13 @@ def test_a_contact_that_is_closed_stays_closed(database: Database, table: str) -
 
 
 def test_a_limit_that_was_met_is_still_met(database: Database, table: str) -> None:
-    attempted(database, table, PHONE)
-    change(
-        database,
-        table,
-        "UPDATE outbound_list.{} SET sys_status = 'A', sys_status_call = 'A' WHERE sys_id = 'anna'",
-    )
+    claimed(database)
+    database.query("""SELECT outbound.alter_campaign('calls', '{"attempt_control": "once"}')""")
+    open_attempt = database.value("SELECT max(sys_open_attempt_id) FROM outbound_list.people")
+    database.query("SELECT outbound.settle(ARRAY[%s]::bigint[], '{noanswer}')", open_attempt)
+    assert codes(database, table) == "CACF"
     update(database, person("anna", phone=OTHER_PHONE, email=EMAIL))
-    assert codes(database, table) == "AACF"
+    assert codes(database, table) == "CACF"
 
 
 def test_a_contact_whose_units_all_went_has_no_callable_unit(database: Database, table: str) -> None:

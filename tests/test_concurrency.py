@@ -1,223 +1,38 @@
-"""Many dialers at one list: killed, cut off, stopped and started, with uploads and periodic duties going on.
-No contact is in two hands, no limit is passed, no attempt is lost or counted twice.
+"""Several at one list at once: no contact is in two hands, no limit is passed, no attempt is lost or counted
+twice, and nobody waits for another who need not.
 """
 
-import json
 import random
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from support import paths, processes
+from support import processes
 from support.cluster import Database
-from support.dialing import Desk, create_campaign, create_people, dialer_role, is_sound, people
+from support.dialing import Desk, create_campaign, create_people, is_sound
 from support.lists import add
-from support.worker import Running, Worker
+from support.storm import Storm, gather
 
-CONTACTS = 400
-#: Dialers that behave badly, for each campaign; two programs with two good ones each make 16.
-BAD_DIALERS = 6
 SECONDS = 18
-AGAIN = "SELECT outbound.set_wrap_up_code('again', false, false)"
-WRONG = "SELECT outbound.set_wrap_up_code('wrong', false, true)"
-LIMITS: dict[str, dict[str, Any]] = {
-    "spring": {"max_per_contact": 4, "max_per_conversation": 3, "minimum_minutes": 0},
-    "summer": {
-        "max_per_contact": 9,
-        "max_call": 7,
-        "minimum_minutes": 0,
-        "categories": {"busy": {"max_attempts": 2}, "machine": {"minutes": 1}},
-    },
-}
-#: Written by the list's own tables, so that there is one order of what happened to a contact, whoever did it.
-AUDIT = """
-    CREATE TABLE public.audit (n bigint GENERATED ALWAYS AS IDENTITY, contact text, before bigint, after bigint,
-        campaign bigint, previous text, code text, attempts int, attempts_call int);
-    CREATE FUNCTION public.audit() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        INSERT INTO public.audit (contact, before, after, campaign, previous, code, attempts, attempts_call)
-        VALUES (OLD.sys_id, OLD.sys_open_attempt_id, NEW.sys_open_attempt_id, NEW.sys_open_campaign_id,
-                NEW.sys_open_previous, OLD.sys_status, OLD.sys_attempts, OLD.sys_attempts_call);
-        RETURN NULL;
-    END $$;
-    CREATE TRIGGER audit AFTER UPDATE ON outbound_list.people FOR EACH ROW
-    WHEN (OLD.sys_open_attempt_id IS DISTINCT FROM NEW.sys_open_attempt_id) EXECUTE FUNCTION public.audit();
-    CREATE TABLE public.audit_record (n bigint GENERATED ALWAYS AS IDENTITY, contact text, record bigint, code text,
-        attempts int, busy int);
-    CREATE FUNCTION public.audit_record() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        INSERT INTO public.audit_record (contact, record, code, attempts, busy)
-        VALUES (OLD.sys_contact_id, OLD.sys_id, OLD.sys_status, OLD.sys_attempts, OLD.sys_attempts_busy);
-        RETURN NULL;
-    END $$;
-    CREATE TRIGGER audit AFTER UPDATE ON outbound_list.people_detail FOR EACH ROW
-    WHEN (NEW.sys_status = 'I' AND OLD.sys_status <> 'I') EXECUTE FUNCTION public.audit_record();
-"""
-
-
-@dataclass
-class Storm:
-    """Everything that goes on at one list at once."""
-
-    database: Database
-    folder: Path
-    over: threading.Event = field(default_factory=threading.Event)
-    problems: list[str] = field(default_factory=list)
-    in_the_way: int = 0
-    dialers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    draw: random.Random = field(default_factory=lambda: random.Random(5))  # noqa: S311
-
-    def start_dialer(self, name: str) -> None:
-        """Start one that behaves badly; its campaign is in its name."""
-        arguments = (self.database.conninfo(), name.split("-")[0], name, str(self.draw.random())[2:10])
-        with (self.folder / "errors").open("ab") as errors:
-            self.dialers[name] = processes.start(
-                [sys.executable, "-m", "support.dialer", *arguments, self.folder / f"{name}.notes"],
-                env=paths.environment() | {"PYTHONPATH": str(paths.TOP / "tests")},
-                stderr=errors,
-                at_death=signal.SIGKILL,
-            )
-
-    def repeat(self, action: Callable[[psycopg.Connection[Any]], None], pause: float) -> threading.Thread:
-        """Do something over one connection again and again until the storm is over."""
-
-        def repeated() -> None:
-            draw = random.Random(repr(action))  # noqa: S311
-            with self.database.connect() as connection:
-                while not self.over.wait(pause * draw.random() * 2):
-                    try:
-                        action(connection)
-                    except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
-                        self.in_the_way += 1
-                    except Exception as error:  # noqa: BLE001
-                        self.problems.append(f"{action}: {error!r}")
-
-        thread = threading.Thread(target=repeated)
-        thread.start()
-        return thread
-
-    def stop_and_start(self, connection: psycopg.Connection[Any]) -> None:
-        """Switch a campaign off and on; nothing that it had not started may outlast the first."""
-        name = self.draw.choice(list(LIMITS))
-        connection.execute("SELECT outbound.stop_campaign(%s)", [name])
-        held = """SELECT count(*) FROM outbound_list.people AS k JOIN outbound.campaign AS c
-                  ON c.campaign_id = k.sys_open_campaign_id
-                  WHERE k.sys_status = 'I' AND k.sys_open_started_at IS NULL AND c.name = %s"""
-        if (found := connection.execute(held, [name]).fetchone()) != (0,):
-            self.problems.append(f"claims of {name} outlasted it: {found}")
-        time.sleep(0.1)
-        connection.execute("SELECT outbound.start_campaign(%s)", [name])
-
-    def upload(self, connection: psycopg.Connection[Any]) -> None:
-        """Add contacts, and change and renumber some that are there."""
-        first = self.draw.randrange(CONTACTS + 200)
-        changed = people(8, first)
-        for person in changed[:4]:
-            person["Mobile"] = self.draw.choice(("", person["Phone"].replace("+38044", "+38050")))
-            person["Balance"] = str(self.draw.randrange(100))
-        rows = psycopg.types.json.Jsonb(changed)
-        kind = self.draw.choice(("append_only", "append_and_update", "append_and_update"))
-        connection.execute("SELECT outbound.add_contacts('people', %s, %s)", [rows, kind])
-
-    def operate(self, connection: psycopg.Connection[Any]) -> None:
-        """Reset or exclude somebody, unless it is busy."""
-        contact = f"c{self.draw.randrange(CONTACTS):06}"
-        call = self.draw.choice(("reset", "reset", "exclude"))
-        try:
-            connection.execute(f"SELECT outbound.{call}('people', %s)".encode(), [contact])
-        except psycopg.errors.ObjectInUse:
-            pass
-
-    def maintain(self, connection: psycopg.Connection[Any]) -> None:
-        """Do the periodic duties."""
-        connection.execute("CALL outbound.maintain()")
-
-    def kill(self) -> None:
-        """Kill one dialer and start it again, or cut its connection."""
-        name = self.draw.choice(list(self.dialers))
-        if self.draw.random() < 0.5:
-            self.dialers[name].kill()
-            self.dialers[name].wait()
-            self.start_dialer(name)
-        else:
-            self.database.query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", name
-            )
-
-    def notes(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        """Return the notes of each dialer; a killed one may have left its last line unfinished."""
-        for file in sorted(self.folder.glob("*.notes")):
-            lines = file.read_text().split("\n")
-            yield file.stem, [json.loads(line) for line in lines[:-1]]
+AGAIN = {"minimum_minutes": 0}
 
 
 @pytest.fixture
 def storm(database: Database, tmp_path: Path) -> Iterator[Storm]:
-    create_people(database, CONTACTS)
-    database.query(AGAIN)
-    database.query(WRONG)
-    with database.connect() as connection:
-        connection.execute(AUDIT)
-    for name, limits in LIMITS.items():
-        create_campaign(
-            database, name, limits=limits, lease_seconds=10, lease_started_seconds=10, always_active=name == "spring"
-        )
-    storm = Storm(database, tmp_path)
+    storm = gather(database, tmp_path)
     yield storm
-    storm.over.set()
-    for dialer in storm.dialers.values():
-        dialer.kill()
+    storm.end()
 
 
-def rage(storm: Storm, tmp_path: Path) -> list[Running]:
-    """Let everything happen at once, for a while; return the programs that worked meanwhile."""
-    good = Worker(tmp_path / "good", storm.database, user=dialer_role(storm.database))
-    for name in LIMITS:
-        for number in range(BAD_DIALERS):
-            storm.start_dialer(f"{name}-{number}")
-    threads = [
-        storm.repeat(storm.stop_and_start, 0.3),
-        storm.repeat(storm.upload, 0.15),
-        storm.repeat(storm.upload, 0.15),
-        storm.repeat(storm.operate, 0.05),
-        storm.repeat(storm.maintain, 0.2),
-        storm.repeat(storm.maintain, 0.2),
-    ]
-    ended = []
-    with ExitStack() as stack:
-        for name in LIMITS:
-            arguments = ("dial", "--simulate", "--json", "--campaign", name, "--dialers", "2", "--batch", "7", "--start")
-            ended.append(stack.enter_context(good.start(*arguments, "--wrap-up", "again", "--callback", "0.2")))
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until:
-            time.sleep(0.3)
-            storm.kill()
-        ended[0].kill()
-        ended[1].terminate()
-    storm.over.set()
-    for thread in threads:
-        thread.join()
-    for dialer in storm.dialers.values():
-        dialer.terminate()
-    for dialer in storm.dialers.values():
-        dialer.wait(20)
-    return ended
-
-
-def test_sixteen_dialers_in_a_storm(storm: Storm, tmp_path: Path) -> None:
+def test_sixteen_dialers_kills_stops_uploads_and_duties_at_once(storm: Storm, tmp_path: Path) -> None:
     database = storm.database
-    rage(storm, tmp_path)
+    storm.rage(SECONDS)
     assert storm.problems == []
     assert (tmp_path / "errors").read_text() == ""
     assert database.query("SELECT duty, sqlstate, message FROM outbound.maintenance_log") == []
@@ -225,66 +40,326 @@ def test_sixteen_dialers_in_a_storm(storm: Storm, tmp_path: Path) -> None:
     database.query("SELECT outbound.sweep_leases(now() + interval '1 day')")
     assert database.value("SELECT planning FROM outbound.list_status") == 0
     is_sound(database)
-    nothing_was_in_two_hands(storm)
-    every_attempt_is_in_the_log_once(storm)
-    no_limit_was_passed(database)
+    storm.nothing_was_in_two_hands()
+    storm.claims_were_in_order()
+    storm.every_attempt_is_in_the_log_once()
+    storm.no_limit_was_passed()
 
 
-def nothing_was_in_two_hands(storm: Storm) -> None:
-    # By the dialers' own notes: from when they had started an attempt to when they began to let go of it. What
-    # has not started is given back when its campaign is stopped, whoever holds it.
-    hands: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
-    for name, notes in storm.notes():
-        contacts: dict[int, str] = {}
-        held: dict[int, float] = {}
-        for note in notes:
-            if note["kind"] == "got":
-                # A dialer that was killed holds nothing any more when it is started again.
-                contacts, held = dict(note["attempts"]), {}
-            elif note["kind"] == "started":
-                held = dict.fromkeys(note["attempts"], note["at"])
-            elif note["kind"] == "let go":
-                for attempt, since in held.items():
-                    hands[contacts[attempt]].append((since, note["at"], name))
-    assert sum(map(len, hands.values())) > 1000
-    for contact, spans in hands.items():
-        spans.sort()
-        for (_, until, first), (since, _, second) in zip(spans, spans[1:], strict=False):
-            assert since >= until, f"{contact} was in the hands of {first} and {second}"
-    # By the list's own account: no claim replaced another.
-    taken_over = "SELECT * FROM public.audit WHERE before IS NOT NULL AND after IS NOT NULL"
-    assert storm.database.query(taken_over) == []
-    assert storm.database.query("SELECT * FROM public.audit WHERE after IS NOT NULL AND code <> 'C'") == []
-    assert storm.database.query("SELECT * FROM public.audit_record WHERE code NOT IN ('C', 'O', 'S')") == []
+# --- two or three, step by step ---------------------------------------------------------------------
 
 
-def every_attempt_is_in_the_log_once(storm: Storm) -> None:
-    database = storm.database
-    got = {attempt for _, notes in storm.notes() for note in notes for attempt, _ in note.get("attempts", []) if note["kind"] == "got"}
-    logged = [attempt for (attempt,) in database.query("SELECT attempt_id FROM outbound.attempt_log")]
-    assert len(logged) == len(set(logged))
-    assert got <= set(logged)
-    claimed = {attempt for (attempt,) in database.query("SELECT after FROM public.audit WHERE after IS NOT NULL")}
-    assert claimed == set(logged)
-    in_order = "SELECT * FROM outbound.attempt_log WHERE settled_at < coalesce(started_at, claimed_at) OR started_at < claimed_at"
-    assert database.query(in_order) == []
-    unheard = "SELECT * FROM outbound.contact_event WHERE attempt_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM outbound.attempt_log AS l WHERE l.attempt_id = contact_event.attempt_id)"
-    assert database.query(unheard) == []
+class Meanwhile:
+    """Something that another does at the same time, and what came of it."""
+
+    def __init__(self, action: Callable[[], Any]) -> None:
+        """Begin."""
+        self.answer: Any = None
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._act, args=(action,))
+        self._thread.start()
+
+    def _act(self, action: Callable[[], Any]) -> None:
+        try:
+            self.answer = action()
+        except Exception as error:
+            self.error = error
+
+    def waits(self, database: Database) -> None:
+        """Wait until somebody waits for a lock, which must be this."""
+        locked = """SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+        processes.wait_until(lambda: database.value(locked) > 0, "a lock that is waited for")
+        assert self._thread.is_alive()
+
+    def ends(self) -> Any:
+        """Wait for the end and return the answer."""
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        if self.error is not None:
+            raise self.error
+        return self.answer
 
 
-def no_limit_was_passed(database: Database) -> None:
-    numbers = {name: database.value("SELECT campaign_id FROM outbound.campaign WHERE name = %s", name) for name in LIMITS}
-    claims = database.query(
-        """SELECT a.contact, a.campaign, a.attempts, a.attempts_call, r.attempts, r.busy
-           FROM (SELECT *, row_number() OVER (PARTITION BY contact ORDER BY n) AS claim FROM public.audit WHERE after IS NOT NULL) AS a
-           JOIN (SELECT *, row_number() OVER (PARTITION BY contact ORDER BY n) AS claim FROM public.audit_record) AS r
-           USING (contact, claim) WHERE a.previous <> 'S'"""
+@pytest.fixture
+def several(database: Database) -> Iterator[Callable[..., Desk]]:
+    """Return a function that opens desks at a list of twenty; time is the real one."""
+    create_people(database, 20)
+    opened: list[Desk] = []
+
+    def open_desk(**more: Any) -> Desk:
+        opened.append(Desk(database, **more))
+        opened[-1].at = opened[-1].value("SELECT now()")
+        opened[-1].rows("SET lock_timeout = '20s'")
+        return opened[-1]
+
+    yield open_desk
+    for desk in opened:
+        desk.connection.close()
+    is_sound(database)
+
+
+def together(*actions: Callable[[], Any]) -> list[Any]:
+    """Do things at the same time and return their answers."""
+    ready = threading.Barrier(len(actions))
+
+    def begin(action: Callable[[], Any]) -> Callable[[], Any]:
+        def act() -> Any:
+            ready.wait()
+            return action()
+
+        return act
+
+    return [begun.ends() for begun in [Meanwhile(begin(action)) for action in actions]]
+
+
+def test_a_claim_waits_for_nobody_who_holds_a_contact(
+    database: Database, several: Callable[..., Desk]
+) -> None:
+    create_campaign(database)
+    one, two, other = several(), several(), several()
+    other.rows("SET lock_timeout = '1s'")
+    with one.connection.transaction(), two.connection.transaction():
+        (claimed,) = one.claim(1)
+        two.rows(f"SELECT * FROM outbound_list.{two.table} WHERE sys_id = 'c000001' FOR UPDATE")  # noqa: S608
+        with pytest.raises(psycopg.Error), one.connection.transaction():
+            one.rows("SELECT 1/0")
+        taken = {attempt.contact_id for attempt in other.claim(100)}
+        assert taken == {f"c{number:06}" for number in range(20)} - {claimed.contact_id, "c000001"}
+    assert [attempt.contact_id for attempt in other.claim(100)] == ["c000001"]
+
+
+def test_dialers_who_claim_at_once_get_different_contacts(
+    database: Database, several: Callable[..., Desk]
+) -> None:
+    create_campaign(database)
+    desks = [several() for _ in range(8)]
+    claimed = together(
+        *[
+            lambda desk=desk: [attempt.contact_id for _ in range(10) for attempt in desk.claim(1)]
+            for desk in desks
+        ]
     )
-    assert len(claims) > 1000
-    for name, limits in LIMITS.items():
-        never = 1_000_000
-        most = (limits.get("max_per_contact", never), limits.get("max_call", never), limits.get("max_per_conversation", never),
-                limits.get("categories", {}).get("busy", {}).get("max_attempts", never))  # fmt: skip
-        for contact, campaign, *made in claims:
-            if campaign == numbers[name]:
-                assert all(count < limit for count, limit in zip(made, most, strict=True)), (contact, name, made)
+    everybody = Counter(contact for contacts in claimed for contact in contacts)
+    assert set(everybody.values()) == {1}
+    assert len(everybody) == 20
+
+
+def test_a_paced_campaign_is_not_overdrawn_by_those_who_claim_at_once(
+    database: Database, several: Callable[..., Desk]
+) -> None:
+    database.query("SELECT outbound.set_inbox('Voice', 9)")
+    create_campaign(database, max_in_progress=7)
+    create_campaign(database, "summer", max_per_minute=5)
+    desks = [several(campaign=("spring", "summer")[number % 2]) for number in range(8)]
+    claimed = together(*[lambda desk=desk: len(desk.claim(4)) for desk in desks])
+    assert sum(claimed[::2]) <= 7
+    assert sum(claimed[1::2]) <= 5
+    assert sum(claimed) == 9
+
+
+def test_stopping_waits_for_a_claim_under_way_and_takes_it_back(
+    database: Database, several: Callable[..., Desk]
+) -> None:
+    create_campaign(database)
+    one, operator = several(), several()
+    with one.connection.transaction():
+        (claimed,) = one.claim(1)
+        stopping = Meanwhile(lambda: operator.rows("SELECT outbound.stop_campaign('spring')"))
+        stopping.waits(database)
+    stopping.ends()
+    assert one.codes(claimed.contact_id)[0] == "C"
+    assert one.claim(1) == []
+    assert one.start(claimed.attempt_id)[0].outcome == "already_settled"
+
+
+def test_a_claim_waits_for_who_is_stopping_its_campaign_and_gets_nothing(
+    database: Database, several: Callable[..., Desk]
+) -> None:
+    create_campaign(database)
+    one, operator = several(), several()
+    one.claim(3)
+    with operator.connection.transaction():
+        operator.rows("SELECT outbound.stop_campaign('spring')")
+        claiming = Meanwhile(lambda: one.claim(10))
+        claiming.waits(database)
+    assert claiming.ends() == []
+
+
+def test_claims_of_a_stopped_campaign_never_survive(database: Database, several: Callable[..., Desk]) -> None:
+    create_campaign(database, limits=AGAIN)
+    over = threading.Event()
+    operator = several()
+
+    def claiming(desk: Desk) -> int:
+        count = 0
+        while not over.is_set():
+            attempts = [attempt.attempt_id for attempt in desk.claim(3)]
+            desk.start(*attempts[:1])
+            desk.settle(attempts[:1], "noanswer")
+            count += len(attempts)
+        return count
+
+    def stopping() -> None:
+        for _ in range(30):
+            operator.rows("SELECT outbound.stop_campaign('spring')")
+            held = (
+                "SELECT count(*) FROM outbound.contact WHERE sys_status = 'I' AND sys_open_started_at IS NULL"
+            )
+            assert operator.value(held) == 0
+            operator.rows("SELECT outbound.start_campaign('spring')")
+        over.set()
+
+    desks = [several() for _ in range(4)]
+    try:
+        answers = together(stopping, *[lambda desk=desk: claiming(desk) for desk in desks])
+    finally:
+        over.set()
+    assert sum(answers[1:]) > 30
+    database.query("SELECT outbound.sweep_leases(now() + interval '1 day')")
+
+
+def test_a_batch_that_two_dialers_settle_at_once_counts_once(
+    database: Database, several: Callable[..., Desk]
+) -> None:
+    create_campaign(database, limits=AGAIN)
+    one, two = several(), several()
+    attempts = [attempt.attempt_id for attempt in one.claim(20)]
+    with one.connection.transaction():
+        first = one.settle(attempts, "busy")
+        second = Meanwhile(lambda: two.settle(attempts[::-1], "noanswer"))
+        second.waits(database)
+    assert {answer.outcome for answer in first} == {"settled"}
+    assert {answer.outcome for answer in second.ends()} == {"already_settled"}
+    for _ in range(15):
+        attempts = [attempt.attempt_id for attempt in one.claim(20)]
+        assert len(attempts) == 20
+        answers = together(lambda: one.settle(attempts, "busy"), lambda: two.settle(attempts, "machine"))  # noqa: B023
+        outcomes = Counter(answer.outcome for half in answers for answer in half)
+        assert outcomes == {"settled": 20, "already_settled": 20}
+    assert database.value("SELECT sum(sys_attempts) FROM outbound.contact") == 16 * 20
+
+
+def test_shuffled_batches_never_lock_each_other_out(database: Database, several: Callable[..., Desk]) -> None:
+    create_campaign(database, limits=AGAIN)
+    claiming = several()
+    desks = [several() for _ in range(4)]
+    for turn in range(12):
+        attempts = [attempt.attempt_id for attempt in claiming.claim(20)]
+        assert len(attempts) == 20
+
+        def shuffled(desk: Desk, seed: int, attempts: list[int] = attempts) -> list[Any]:
+            mine = random.Random(seed).sample(attempts, 16)
+            desk.start(*mine)
+            desk.extend(desk.at.replace(year=desk.at.year + 1), *mine[::-1])
+            return desk.settle(mine, "success" if seed % 2 else "noanswer") + desk.settle(attempts, "busy")
+
+        together(
+            *[
+                lambda desk=desk, seed=4 * turn + place: shuffled(desk, seed)
+                for place, desk in enumerate(desks)
+            ]
+        )
+        for attempt in attempts:
+            claiming.finish(attempt, None)
+        claiming.rows("SELECT outbound.reset('people')")
+    assert database.value("SELECT sum(sys_attempts) FROM outbound.contact") == 12 * 20
+
+
+def test_stopping_a_campaign_of_two_lists_and_settling_attempts_of_both_do_not_lock_each_other_out(
+    database: Database, several: Callable[..., Desk]
+) -> None:
+    create_people(database, 2, "others")
+    # Not in the order in which they were made.
+    create_campaign(database, lists=["others", "people"])
+    one, operator, holder = several(), several(), several()
+    attempts = one.claim(100)
+    (first, second), theirs = (
+        sorted((a for a in attempts if a.list == "people"), key=lambda a: a.contact_id)[:2],
+        next(a for a in attempts if a.list == "others"),
+    )
+    with holder.connection.transaction():
+        held = f"SELECT * FROM outbound_list.{holder.table} WHERE sys_id = %s FOR UPDATE"  # noqa: S608
+        holder.rows(held, first.contact_id)
+        stopping = Meanwhile(lambda: operator.rows("SELECT outbound.stop_campaign('spring')"))
+        stopping.waits(database)
+        settling = Meanwhile(lambda: one.settle([second.attempt_id, theirs.attempt_id], "busy"))
+        two_wait = """SELECT count(*) FROM pg_stat_activity
+                      WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+        with pytest.raises(TimeoutError) if settles_at_once(settling) else nullcontext():
+            processes.wait_until(lambda: database.value(two_wait) > 1, "both to wait", 1)
+    stopping.ends()
+    settling.ends()
+    is_sound(database, "others")
+
+
+def settles_at_once(settling: Meanwhile) -> bool:
+    settling._thread.join(1)
+    return not settling._thread.is_alive()
+
+
+def test_claims_from_two_paced_inboxes_do_not_lock_each_other_out(
+    database: Database, several: Callable[..., Desk]
+) -> None:
+    database.query("SELECT outbound.set_inbox('Voice', 1000)")
+    database.query("SELECT outbound.create_inbox('Second voice', 'call')")
+    database.query("SELECT outbound.set_inbox('Second voice', 1000)")
+    columns = [
+        {"name": "Client ID"},
+        {"name": "A", "contact": {"type": "phone", "inbox": "Voice"}},
+        {"name": "B", "contact": {"type": "phone", "inbox": "Second voice"}},
+    ]
+    for name in ("first", "second"):
+        database.query(
+            "SELECT outbound.create_list(%s, %s, 'Client ID')", name, psycopg.types.json.Jsonb(columns)
+        )
+    numbers = ["+380440000001", "+380440000002"]
+    add(database, "first", {"Client ID": "1", "A": numbers[0]}, {"Client ID": "2", "B": numbers[1]})
+    add(database, "second", {"Client ID": "1", "B": numbers[0]}, {"Client ID": "2", "A": numbers[1]})
+    for name in ("first", "second"):
+        create_campaign(database, name, [name])
+    one, two, holder = several(campaign="first"), several(campaign="second"), several()
+    with holder.connection.transaction():
+        # Whoever looks at the pace waits here, with what it has locked until then.
+        holder.rows("LOCK TABLE outbound.pace IN ACCESS EXCLUSIVE MODE")
+        claims = [Meanwhile(lambda desk=desk: desk.claim(10)) for desk in (one, two)]
+        waiting = """SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+        processes.wait_until(lambda: database.value(waiting) == 2, "both to wait")
+    assert [len(claim.ends()) for claim in claims] == [2, 2]
+
+
+def test_two_who_do_the_duties_at_once_do_them_once(database: Database, several: Callable[..., Desk]) -> None:
+    create_campaign(database, limits=AGAIN, lease_seconds=10, lease_started_seconds=10)
+    one, two = several(), several()
+    for turn in range(6):
+        claimed = [attempt.attempt_id for attempt in one.claim(20)]
+        assert len(claimed) == 20
+        one.start(*claimed[::2])
+        # As if the leases had ended.
+        one.rows(f"UPDATE outbound_list.{one.table} SET sys_open_until = now() WHERE sys_status = 'I'")  # noqa: S608
+        together(lambda: one.rows("CALL outbound.maintain()"), lambda: two.rows("CALL outbound.maintain()"))
+        swept = database.value("SELECT planning FROM outbound.list_status")
+        if swept:
+            one.rows("CALL outbound.maintain()")
+        logged = database.query("SELECT counted, count(*) FROM outbound.attempt_log GROUP BY 1 ORDER BY 1")
+        assert logged == [(False, 10 * (turn + 1)), (True, 10 * (turn + 1))]
+    assert database.query("SELECT * FROM outbound.maintenance_log") == []
+    assert database.query("SELECT state FROM outbound.campaign") == [("active",)]
+
+
+def test_contacts_that_are_uploaded_while_they_are_worked_keep_their_attempts(
+    database: Database, several: Callable[..., Desk]
+) -> None:
+    create_campaign(database)
+    one, uploading = several(), several()
+    (claimed,) = one.claim(1)
+    changed = {"Client ID": claimed.contact_id, "Phone": "+380449999999", "Name": "Other"}
+    with one.connection.transaction():
+        one.start(claimed.attempt_id)
+        upload = Meanwhile(lambda: add(database, "people", changed, append_type="append_and_update"))
+        upload.waits(database)
+    assert upload.ends()["updated"] == 1
+    assert one.settle(claimed.attempt_id, "busy")[0].outcome == "settled"
+    units = {record.sys_channel_user: record.sys_attempts for record in uploading.records(claimed.contact_id)}
+    assert units == {claimed.unit: 1, "+380449999999": 0}

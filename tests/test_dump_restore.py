@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from support import build, catalog
 from support.cluster import Cluster, Database
@@ -23,7 +24,7 @@ def use(database: Database) -> None:
     """Leave something in every table: lists, runs in every state, rejects, keys, a load under way."""
     set_up_account(database)
     database.query(
-        "INSERT INTO outbound.attempt_result VALUES (1000, 'voicemail', 'machine', true, true, 'our own')"
+        "SELECT outbound.create_attempt_result('voicemail', 'machine', 'our own')"
     )
     create_list(database, 'Весна "2026"; DROP TABLE x')
     add(database, 'Весна "2026"; DROP TABLE x', ANNA, BO, person("", name="no id"))
@@ -62,8 +63,29 @@ def use(database: Database) -> None:
         "SELECT outbound.create_list_from_conversations('talks', %s, true)",
         '{"field": "labels", "operator": "contains", "value": "vip"}',
     )
+    use_campaigns(database)
     for kind in ("ssh", "pgp"):
         database.query("SELECT outbound.register_public_key(%s, 'the key', 'its fingerprint')", kind)
+
+
+def use_campaigns(database: Database) -> None:
+    """Let a campaign make attempts, so that its tables and the logs have rows, old ones too."""
+    query = database.query
+    query("""SELECT outbound.create_calendar('days', 'Europe/Kyiv', '{"mon": [["09:00", "18:00"]]}')""")
+    query("""SELECT outbound.create_attempt_control('often', '{"max_call": 3}')""")
+    query("SELECT outbound.set_wrap_up_code('wrong', false, true)")
+    query("SELECT outbound.set_inbox('Voice', max_per_minute => 100)")
+    settings = {"attempt_control": "often", "max_per_minute": 50, "do_not_contact": ["Opted out"]}
+    query("SELECT outbound.create_campaign('calls', '{numbered}', 'call', %s)", Jsonb(settings))
+    query("SELECT outbound.start_campaign('calls')")
+    for at in ("now()", "'2020-01-01'"):
+        query(
+            "SELECT outbound.settle(array_agg(attempt_id), array_agg('noanswer'::text), at => c.at)"  # noqa: S608
+            f" FROM (SELECT {at}::timestamptz AS at) AS c, outbound.claim('calls', 1, 'dialer', c.at) GROUP BY c.at"
+        )
+    query("SELECT outbound.exclude('numbered', '2')")
+    query("SELECT outbound.exclude('numbered', '1', at => '2020-01-01')")
+    query("INSERT INTO outbound.maintenance_log (duty, seconds, sqlstate, message) VALUES ('x', 1, '40P01', 'y')")
 
 
 @pytest.fixture(scope="module", params=[*SAME_MAJOR, MAJORS], ids=lambda pair: f"{pair[0]}-to-{pair[1]}")
@@ -88,13 +110,16 @@ def test_every_table_and_sequence_is_the_same(both: tuple[Database, Database]) -
     source, target = both
     before = catalog.contents(source)
     empty = {name for name, lines in before.items() if not lines}
+    # Months to come are empty; settings_version is for sessions, not for dumps.
+    empty = {name for name in empty if not re.search(r"_\d{4}_\d\d$", name)}
     assert empty == {"outbound.contact", "outbound.contact_detail"}, (
         "the test must put a row into every table"
     )
     after = catalog.contents(target)
     assert after.keys() == before.keys()
     for name, lines in before.items():
-        assert after[name] == lines, name
+        if "settings_version" not in name:
+            assert after[name] == lines, name
 
 
 def test_every_definition_right_and_comment_is_the_same(both: tuple[Database, Database]) -> None:

@@ -55,15 +55,17 @@ def test_maintain_leaves_a_living_run_alone(jobs: Database) -> None:
     assert run.publish(load)["added"] == 1
 
 
-def test_each_duty_is_a_transaction_of_its_own(jobs: Database) -> None:
+def test_a_duty_that_fails_is_noted_and_stops_no_other(jobs: Database) -> None:
     run = Run.of(jobs).lost()
     with jobs.connect(autocommit=False) as other, jobs.connect() as connection:
-        other.execute("LOCK TABLE outbound.rejected_row IN ACCESS EXCLUSIVE MODE")
+        other.execute("LOCK TABLE outbound.pace IN ACCESS EXCLUSIVE MODE")
         connection.execute("SET lock_timeout = '200ms'")
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            connection.execute("CALL outbound.maintain()")
+        connection.execute("CALL outbound.maintain()")
         other.rollback()
     assert jobs.query("SELECT state FROM outbound.run_status(%s)", run.run_id) == [("queued",)]
+    failures = "SELECT duty, sqlstate, message FROM outbound.maintenance_log"
+    assert jobs.query(failures) == [("prune_pace", "55P03", "canceling statement due to lock timeout")]
+    assert jobs.value("SELECT outbound.prune_maintenance_log(now() + '2 years')") == 1
 
 
 def test_two_callers_at_once_do_not_disturb_each_other(jobs: Database) -> None:
@@ -130,7 +132,7 @@ def test_the_background_worker_goes_on_after_a_crash_and_after_an_error(preloade
     database = preloaded.create_database("duty", extension=True)
     with database.connect() as connection:
         connection.execute("ALTER FUNCTION outbound.return_ended_runs RENAME TO hidden")
-        said = "ERROR:  function outbound.return_ended_runs() does not exist"
+        said = "WARNING:  the duty return_ended_runs failed: function outbound.return_ended_runs() does not exist"
         processes.wait_until(lambda: said in preloaded.log.read_text(), "an error in the log")
         assert "pgrx" not in preloaded.log.read_text()
         connection.execute("ALTER FUNCTION outbound.hidden RENAME TO return_ended_runs")

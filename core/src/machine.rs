@@ -115,6 +115,8 @@ pub mod result_id {
     pub const UNKNOWN: i64 = 12;
     /// Excluded by an operator.
     pub const MANUAL: i64 = 13;
+    /// No longer among the units of the contact.
+    pub const REMOVED: i64 = 14;
 }
 
 /// What a campaign permits for one category of results with a counter.

@@ -19,18 +19,30 @@ class Figures:
 
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, name: str, value: float, unit: str, *, limit: float | None = None) -> None:
-        """Print a figure and keep it; `limit` is the most it may be at full scale."""
-        rounded = round(value, 3) if abs(value) < 100 else round(value)
-        self.values[name] = {"value": rounded, "unit": unit} | ({} if limit is None else {"limit": limit})
-        wanted = "" if limit is None else f"  (at most {limit:g})"
-        print(f"{name} = {rounded} {unit}{wanted}", flush=True)
+    def add(
+        self, name: str, value: float, unit: str, *, limit: float | None = None, least: float | None = None
+    ) -> None:
+        """Print a figure and keep it; `limit` is the most it may be at full scale, `least` the least."""
+        shown, bounds = _rounded(value), {"limit": limit, "least": least}
+        given = {bound: _rounded(number) for bound, number in bounds.items() if number is not None}
+        self.values[name] = {"value": shown, "unit": unit} | given
+        words = {"limit": "at most", "least": "at least"}
+        wanted = "".join(f"  ({words[bound]} {number:,})" for bound, number in given.items())
+        print(f"{name} = {shown} {unit}{wanted}", flush=True)
+
+    def note(self, text: str) -> None:
+        """Print what explains figures and is none."""
+        print(f"#   {text}", flush=True)
 
     def write(self, file: Path, about: dict[str, Any]) -> None:
         """Write the figures, and what they were measured on."""
         file.parent.mkdir(parents=True, exist_ok=True)
         document = {"about": about, "figures": self.values}
         file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _rounded(value: float) -> float:
+    return round(value, 3) if abs(value) < 100 else round(value)
 
 
 def machine(database: Database, worker: Worker) -> dict[str, str]:

@@ -29,6 +29,8 @@ CONTACTS = 1_000_000
 #: What the server has that a fresh installation has not.
 SETTINGS = {"fsync": "on", "shared_buffers": "1GB", "max_wal_size": "8GB"}
 LIST = "Bench"
+#: Where figures, plans and tables of measurements are written.
+OUTPUT = paths.scratch() / "bench"
 _MIB = 1024 * 1024
 
 
@@ -68,6 +70,7 @@ class Bench:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=paths.scratch()))
         self.folder = Path(folder)
         self.worker = Worker(self.folder / "worker", self.database, user="loader", profile="release")
+        self.dialer = Worker(self.folder / "dialer", self.database, user="dialer", profile="release")
         #: Imports of the main file into the list `LIST`, which holds the rows of the latest.
         self.imports: list[Import] = []
         self._sealed: dict[str, Sealed] = {}
@@ -147,6 +150,7 @@ class Bench:
     def _set_up(self) -> None:
         query = self.database.query
         query("CREATE ROLE loader LOGIN IN ROLE outbound_worker")
+        query("CREATE ROLE dialer LOGIN IN ROLE outbound_dialer")
         self.worker.run("keys", "init")
         self.server.authorize(self.database.value("SELECT outbound.public_key('ssh')"))
         self.partner.import_key(self.database.value("SELECT outbound.public_key('pgp')"))

@@ -51,6 +51,53 @@ SELECT left(c.sys_id, 2) AS country, count(DISTINCT c.sys_id) AS contacts, count
   JOIN outbound_list.customers_detail AS d ON d.sys_contact_id = c.sys_id
  GROUP BY country ORDER BY contacts DESC LIMIT 4;"""
 
+LIMITS = """
+SELECT outbound.create_attempt_control('gentle', '{"max_per_contact": 6, "max_per_conversation": 3,
+         "minimum_minutes": 60, "categories": {"busy": {"minutes": 90}}}');"""
+
+CALENDAR = """
+SELECT outbound.create_calendar('office', 'Europe/London', '{"mon": [["09:00", "18:00"]], …}');"""
+
+# The story shows the gist of the hours; the calendar is made from all of them.
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
+HOURS = "{" + ", ".join(f'"{day}": [["09:00", "18:00"]]' for day in WEEKDAYS) + "}"
+
+CAMPAIGN = """
+SELECT outbound.create_campaign('Debts', '{Customers}', 'call',
+         '{"calendar": "office", "attempt_control": "gentle",
+           "filter": {"field": "balance", "operator": "greater_than", "value": 1900}}');"""
+
+START = "SELECT outbound.start_campaign('Debts');"
+
+PROGRESS = """
+SELECT name, state, total, callable, planning, open, attempted, flagged, closed, progress
+  FROM outbound.campaign_status;"""
+
+HISTORY = """
+SELECT to_char(at, 'Dy HH24:MI') AS "when", what, unit, dialer, details ->> 'origin' AS origin
+  FROM outbound.contact_history('Customers', '{contact}');"""
+
+EXPLANATION = """
+SELECT gate, passes, evidence, to_char(possible_at, 'Dy HH24:MI') AS "possible at"
+  FROM outbound.explain('Customers', '{contact}', 'Debts', at => '{at}')
+ WHERE NOT passes OR gate IN ('calendar', 'record_code', 'contact_limit', 'filter');"""
+
+# Contacts worth a look: one whose story has many sorts of events, one that has to wait.
+TALKED_TO = """
+SELECT l.contact_id FROM outbound.attempt_log AS l JOIN outbound.attempt_result AS r USING (result_id)
+ WHERE l.contact_id IN (SELECT a.contact_id FROM outbound.attempt_log AS a WHERE a.origin = 'agent_callback')
+ GROUP BY l.contact_id ORDER BY count(DISTINCT r.name) DESC, count(*), l.contact_id LIMIT 1"""
+
+WAITING = """
+SELECT c.sys_id FROM outbound_list.customers AS c
+ WHERE c.sys_status = 'C' AND c.sys_callback_call IS NULL AND c.sys_due_call > %s
+ ORDER BY c.sys_due_call DESC, c.sys_id LIMIT 1"""
+
+# What is compared with the report of the dialers.
+LOGGED = "SELECT count(*) FROM outbound.attempt_log WHERE counted"
+
+DIFFERENCES = "SELECT count(*) FROM outbound.check_consistency('Customers')"
+
 # What is compared with the generator's own counts.
 COUNTS_OF_LATEST = """
 SELECT file_id, rows_read, added, updated, unchanged, duplicates, rejected, records

@@ -1,4 +1,4 @@
-"""`make demo`: an encrypted file on an SFTP server becomes a contact list.
+"""`make demo`: an encrypted file on an SFTP server becomes a contact list, and dialers work it.
 
 Every part is real: a PostgreSQL with the extension, an OpenSSH server, GnuPG as the partner, the worker
 in its release build. All of it is made for the demonstration and gone afterwards. What the imports
@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from psycopg.types.json import Jsonb
@@ -23,6 +24,7 @@ from support.worker import Worker
 
 ROWS = 100_000
 CHANGES = 10_000
+ATTEMPTS = 25_000
 NEW, UPDATE = "new customers", "changes"
 
 
@@ -40,6 +42,8 @@ class Demonstration:
         self.folder = Path(folder)
         self.worker = Worker(self.folder / "worker", self.database, user="loader", profile="release")
         self.database.query("CREATE ROLE loader LOGIN IN ROLE outbound_worker")
+        self.dialer = Worker(self.folder / "dialer", self.database, user="dialer", profile="release")
+        self.database.query("CREATE ROLE dialer LOGIN IN ROLE outbound_dialer")
 
     def tell(self) -> None:
         """Tell the whole story."""
@@ -49,6 +53,8 @@ class Demonstration:
         self.same_file_again()
         self.update(first)
         self.question()
+        self.campaign()
+        self.look_back()
 
     def set_up(self) -> None:
         """Keys, inboxes, the server, two jobs."""
@@ -123,6 +129,46 @@ class Demonstration:
         self.story.chapter("A question", "Ordinary tables with real types, so any BI tool can ask.")
         self.story.sql(self.database, queries.QUESTION)
 
+    def campaign(self) -> None:
+        """A campaign on the list, and two dialers that work it."""
+        self.story.chapter(
+            "A campaign",
+            "It calls those who owe more than 1,900, in office hours, and not too often. Two simulated "
+            "dialers work it by a clock that begins on Monday morning and moves on when nobody is due.",
+        )
+        self.story.typed(queries.LIMITS)
+        self.database.query(queries.LIMITS)
+        self.story.typed(queries.CALENDAR)
+        calendar = "SELECT outbound.create_calendar('office', 'Europe/London', %s)"
+        self.database.query(calendar, queries.HOURS)
+        for statement in (queries.CAMPAIGN, queries.START):
+            self.story.typed(statement)
+            self.database.query(statement)
+        self.story.sql(self.database, queries.PROGRESS)
+        typed = (
+            "dial --campaign Debts --simulate --dialers 2 --name desk --seed 7 --start --callback 0.2 "
+            f"--clock {monday()} --tick 1800 --limit {ATTEMPTS}"
+        )
+        report = self.dialer.run(*typed.split()).stdout
+        self.story.shell(f"outbound {typed}".replace(" --start", " \\\n      --start"), report, lines=7)
+        self.story.sql(self.database, queries.PROGRESS)
+        logged, differences = self.database.value(queries.LOGGED), self.database.value(queries.DIFFERENCES)
+        if (logged, differences) != (ATTEMPTS, 0):
+            raise RuntimeError(f"{logged} attempts are in the log, and {differences} differences in the list")
+        self.clock = report.rsplit(maxsplit=1)[-1]
+        self.story.say(
+            f"The log has {logged:,} attempts, and check_consistency('Customers') finds no difference "
+            "between what the list stores and what follows from its records."
+        )
+
+    def look_back(self) -> None:
+        """What befell a contact, and why another one has to wait."""
+        self.story.chapter("Two of them", "What befell one contact, and why another one is not called now.")
+        contact = self.database.value(queries.TALKED_TO)
+        self.story.sql(self.database, queries.HISTORY.format(contact=contact))
+        contact = self.database.value(queries.WAITING, self.clock)
+        self.story.sql(self.database, queries.EXPLANATION.format(contact=contact, at=self.clock))
+
     def create_job(self, name: str, append_type: str, files: dict[str, object]) -> None:
         """Create a job that looks into the directory where sessions start."""
         rules = {
@@ -167,6 +213,12 @@ class Demonstration:
             f"known ones, {expected.duplicates:,} duplicates, {expected.rejected.total():,} bad rows. "
             "The import found exactly these."
         )
+
+
+def monday() -> str:
+    """Return the next Monday, nine o'clock, as the program reads it."""
+    today = datetime.now(UTC).date()
+    return f"{today + timedelta(days=7 - today.weekday())}T09:00:00Z"
 
 
 def main() -> int:

@@ -16,7 +16,17 @@ from typing import Any
 
 import psycopg
 
-RESULTS = ("busy", "noanswer", "machine", "abandoned", "failed", "success", "success", "wrong_party", "invalid")
+RESULTS = (
+    "busy",
+    "noanswer",
+    "machine",
+    "abandoned",
+    "failed",
+    "success",
+    "success",
+    "wrong_party",
+    "invalid",
+)
 #: Shares of the attempts that are given back, lost, and settled twice.
 GIVEN_BACK, LOST, TWICE = 0.1, 0.04, 0.2
 AT_ONCE = 12
@@ -30,7 +40,7 @@ class Dialer:
         self.conninfo = conninfo
         self.campaign = campaign
         self.name = name
-        self.draw = random.Random(seed)  # noqa: S311
+        self.draw = random.Random(seed)
         # What is written is written, whatever becomes of the process.
         self.notes = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self.connection: psycopg.Connection[Any] | None = None
@@ -41,11 +51,13 @@ class Dialer:
         os.write(self.notes, (json.dumps({"kind": kind, "at": time.monotonic()} | facts) + "\n").encode())
 
     def call(self, statement: str, *parameters: object) -> list[Any]:
-        """Make a call, again when another transaction was in the way, over a new connection when it is cut."""
+        """Make a call, again when another was in the way, over a new connection when it is cut."""
         while True:
             try:
                 if self.connection is None:
-                    self.connection = psycopg.connect(self.conninfo, autocommit=True, application_name=self.name)
+                    self.connection = psycopg.connect(
+                        self.conninfo, autocommit=True, application_name=self.name
+                    )
                 return self.connection.execute(statement.encode(), parameters).fetchall()
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
                 self.note("in the way", sqlstate=error.sqlstate, statement=statement)

@@ -37,7 +37,7 @@ def minutes(count: float) -> timedelta:
 
 
 def people(count: int, start: int = 0) -> list[dict[str, Any]]:
-    """Return contacts for `TWO_PHONES`: each with a phone, every second with a mobile, every third with an address."""
+    """Return contacts for `TWO_PHONES`, with a phone; some with a mobile, some with an address."""
     return [
         {
             "Client ID": f"c{number:06}",
@@ -199,9 +199,9 @@ class Desk:
 
     def records(self, contact: str) -> list[Any]:
         """Return a contact's records."""
-        query = sql.SQL(
-            "SELECT * FROM outbound_list.{} WHERE sys_contact_id = %s ORDER BY sys_id"
-        ).format(sql.Identifier(f"{self.table}_detail"))
+        query = sql.SQL("SELECT * FROM outbound_list.{} WHERE sys_contact_id = %s ORDER BY sys_id").format(
+            sql.Identifier(f"{self.table}_detail")
+        )
         return self.connection.execute(query, [contact]).fetchall()
 
     def codes(self, contact: str) -> str:
@@ -217,7 +217,10 @@ class Desk:
 
     def history(self, contact: str) -> list[str]:
         """Return what befell a contact, in order."""
-        return [line.what for line in self.rows("SELECT * FROM outbound.contact_history(%s, %s)", self.list, contact)]
+        return [
+            line.what
+            for line in self.rows("SELECT * FROM outbound.contact_history(%s, %s)", self.list, contact)
+        ]
 
     def everything(self) -> list[list[Any]]:
         """Return all that a call could change, to be compared."""
@@ -233,7 +236,7 @@ class Desk:
 
 
 def is_sound(database: Database, list_name: str = "people") -> None:
-    """Check what must hold of a list whatever was done to it, resets of counters aside (contact-lists §13)."""
+    """Check what holds of a list whatever was done to it, zeroed counters aside (contact-lists §13)."""
     assert database.query("SELECT * FROM outbound.check_consistency(%s)", list_name) == []
     with Desk(database, list_name) as desk:
         contacts = {row.sys_id: row for row in desk.rows(f"SELECT * FROM outbound_list.{desk.table}")}  # noqa: S608
@@ -241,7 +244,8 @@ def is_sound(database: Database, list_name: str = "people") -> None:
         for row in desk.rows(f"SELECT * FROM outbound_list.{desk.table}_detail"):  # noqa: S608
             records[row.sys_contact_id].append(row)
         log = desk.rows(
-            """SELECT l.*, r.category FROM outbound.attempt_log AS l JOIN outbound.attempt_result AS r USING (result_id)
+            """SELECT l.*, r.category
+               FROM outbound.attempt_log AS l JOIN outbound.attempt_result AS r USING (result_id)
                WHERE list_id = (SELECT list_id FROM outbound.list WHERE name = %s)""",
             list_name,
         )
@@ -258,7 +262,9 @@ def _codes_fit(contacts: dict[str, Any], records: dict[str, list[Any]]) -> None:
         for code in "IQ":
             of_records = [r.sys_conversation_type for r in own if r.sys_status == code]
             of_types = [kind for kind in TYPES if getattr(row, f"sys_status_{kind}") == code]
-            assert of_types == of_records, f"P3: {contact} has types {of_types} and records {of_records} in {code}"
+            assert of_types == of_records, (
+                f"P3: {contact} has types {of_types} and records {of_records} in {code}"
+            )
             assert (row.sys_status == code) == bool(of_records), f"P3: {contact} is {row.sys_status}"
         assert (row.sys_open_record_id is None) == (not busy), contact
         if busy:
@@ -266,7 +272,9 @@ def _codes_fit(contacts: dict[str, Any], records: dict[str, list[Any]]) -> None:
         for record in own:
             planned = record.sys_scheduled_at is not None
             if record.sys_status != "I":
-                assert planned == (record.sys_status in "OS"), f"P10: {contact} has a record {record.sys_status}"
+                assert planned == (record.sys_status in "OS"), (
+                    f"P10: {contact} has a record {record.sys_status}"
+                )
         for kind in TYPES:
             if not any(record.sys_conversation_type == kind for record in own):
                 assert getattr(row, f"sys_status_{kind}") == "F", f"P23: {contact} has no {kind}"
@@ -287,7 +295,9 @@ def _counts_fit(contacts: dict[str, Any], records: dict[str, list[Any]], log: li
             for category in ("abandoned", "busy", "noanswer", "machine"):
                 of_category = getattr(record, f"sys_attempts_{category}")
                 assert of_category == by_category[record.sys_id, category], f"P6: {contact}, {category}"
-        attempted = [record for record in own if record.sys_last_attempt_datetime is not None and record.sys_attempts]
+        attempted = [
+            record for record in own if record.sys_last_attempt_datetime is not None and record.sys_attempts
+        ]
         latest = max((record.sys_last_attempt_datetime for record in attempted), default=None)
         assert row.sys_last_attempt_at == latest, f"P18: {contact}"
 

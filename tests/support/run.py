@@ -180,7 +180,9 @@ def staged(load: Load, people: Sequence[dict[str, Any]]) -> tuple[list[list[Any]
                 continue
             kind = column["contact"]["conversation_type"]
             codes[kind] = "C"
-            owner = [load.list_id, len(records) + 1, identifier]
+            # After the list's own records: numbers are never given twice.
+            number = load.shape["last_record_id"] + len(records) + 1
+            owner = [load.list_id, number, identifier]
             channel = [column["contact"]["unit_type"], column["name"], kind, column["contact"]["inbox_id"]]
             records.append([*owner, unit, *channel, "C", None])
         status = "C" if "C" in codes.values() else "F"

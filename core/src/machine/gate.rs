@@ -180,8 +180,16 @@ pub fn explain(
     ];
     gates.push(due_gate(&claimable, at));
     gates.push(spacing_gate(contact, claimant, at, &claimable));
-    gates.push(limit_gate(contact, claimant, callback_due));
-    gates.push(record_limit_gate(&claimable, claimant, callback_due));
+    // What an agent planned is stopped by no limit, so these open with it.
+    let callback = next_callback(&claimable).filter(|_| !callback_due);
+    gates.push(opened_by(
+        callback,
+        limit_gate(contact, claimant, callback_due),
+    ));
+    gates.push(opened_by(
+        callback,
+        record_limit_gate(&claimable, claimant, callback_due),
+    ));
     gates.push(blocked_gate(&claimable, blocked));
     gates
 }
@@ -204,6 +212,22 @@ fn due_gate(claimable: &[&Record], at: Micros) -> Gate {
     }
 }
 
+/// When the earliest callback of an agent is planned.
+fn next_callback(claimable: &[&Record]) -> Option<Micros> {
+    let callbacks = claimable
+        .iter()
+        .filter(|r| r.code == RecordCode::AgentCallback);
+    callbacks.filter_map(|r| r.scheduled_at).min()
+}
+
+/// A gate that is shut opens at this moment.
+fn opened_by(moment: Option<Micros>, gate: Gate) -> Gate {
+    Gate {
+        possible_at: moment.filter(|_| !gate.passes),
+        ..gate
+    }
+}
+
 fn spacing_gate(
     contact: &Contact,
     claimant: Claimant<'_>,
@@ -213,11 +237,7 @@ fn spacing_gate(
     let from = spaced_from(contact, claimant.limits);
     let late_enough = from <= Some(at);
     // A callback waits for nothing but its own moment.
-    let callback = claimable
-        .iter()
-        .filter(|r| r.code == RecordCode::AgentCallback)
-        .filter_map(|r| r.scheduled_at)
-        .min();
+    let callback = next_callback(claimable);
     let passes = late_enough || callback.is_some_and(|moment| moment <= at);
     Gate {
         possible_at: from

@@ -22,8 +22,8 @@ impl Contact {
     }
 
     /// R50: the record, or all records, become callable again; `zero` makes their counters 0 as well. Without
-    /// it a limit that is met still holds: such a record is A. A unit that never was valid stays shut out, and
-    /// so does a conversation that is still unknown.
+    /// it a limit that is met still holds: such a record is A. Shut out stay a unit that never was valid, one that
+    /// an update took away, and a conversation that is still unknown.
     ///
     /// # Errors
     /// [`Refusal::Busy`], and [`Refusal::Nothing`] when nothing is left to reset.
@@ -34,9 +34,10 @@ impl Contact {
         rules: &Rules,
     ) -> Result<usize, Refusal> {
         let changed = self.change(only, rules, true, |record| {
-            let never_valid = record.code == RecordCode::Uncallable
-                && record.attempts == 0
-                && record.last_result == Some(result_id::INVALID);
+            let never_valid =
+                record.attempts == 0 && record.last_result == Some(result_id::INVALID);
+            let removed = record.last_result == Some(result_id::REMOVED);
+            let stays_out = record.code == RecordCode::Uncallable && (never_valid || removed);
             let unknown = record.kind.is_none() || record.inbox.is_none();
             let code = if zero {
                 RecordCode::Callable
@@ -44,7 +45,7 @@ impl Contact {
                 untried_code(record, rules)
             };
             let stays = record.code == code && !(zero && record.attempts > 0);
-            (!never_valid && !unknown && !stays).then(|| {
+            (!stays_out && !unknown && !stays).then(|| {
                 record.code = code;
                 record.scheduled_at = None;
                 if zero {

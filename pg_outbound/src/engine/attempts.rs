@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 
-use outbound_core::machine::gate::shown;
 use outbound_core::machine::attempt::Reported;
+use outbound_core::machine::gate::shown;
 use outbound_core::machine::{Category, Micros, result_id};
 use pgrx::prelude::*;
 use serde_json::json;
@@ -189,7 +189,7 @@ fn correct(
     });
     for answer in answers
         .iter_mut()
-        .filter(|answer| corrected.contains(&answer.attempt))
+        .filter(|answer| answer.outcome == "already_settled" && corrected.contains(&answer.attempt))
     {
         answer.outcome = "corrected";
         answer.message =

@@ -156,14 +156,15 @@ fn open_attempts(campaign: &Campaign, code: &str) -> i64 {
         .sum()
 }
 
-/// Claims of the last minute, and when the oldest of them was made.
+/// Claims of the last minute, and when the oldest of them was made. Those of a caller who began later and had
+/// its turn first count too.
 fn recent(column: &str, id: i64, at: Micros) -> (i64, Option<Micros>) {
     spi::one(
         &format!(
             "SELECT coalesce(sum(p.claims), 0)::bigint, min(p.at) FROM outbound.pace AS p \
-             WHERE p.{column} = $1 AND p.at > $2 AND p.at <= $3"
+             WHERE p.{column} = $1 AND p.at > $2"
         ),
-        &[Arg::Int8(id), Arg::Time(at - MINUTE), Arg::Time(at)],
+        &[Arg::Int8(id), Arg::Time(at - MINUTE)],
         |row| (row.int8(0).unwrap_or(0), row.time(1)),
     )
     .unwrap_or((0, None))

@@ -38,6 +38,7 @@ enum Group {
 /// A claimed attempt, as the dialer gets it.
 struct Claimed {
     attempt: i64,
+    kind: ConversationType,
     list: String,
     contact: String,
     record: i64,
@@ -49,7 +50,7 @@ struct Claimed {
     until: Micros,
 }
 
-/// Takes up to `n` attempts of a campaign for a dialer; fewer, or none, when fewer may be made at this
+/// Takes up to `n` attempts of a campaign, or of all that are on, by priority, for a dialer; fewer, or none, when fewer may be made at this
 /// moment (`outbound.explain` tells why). Each must be started, settled or released before its lease ends.
 ///
 /// # Errors
@@ -80,29 +81,22 @@ pub fn _claim(
         name!(lease_until, Option<TimestampWithTimeZone>),
     ),
 > {
-    let (campaign, n, dialer) = (
-        given("campaign", campaign),
-        given("n", n),
-        given("dialer", dialer),
-    );
-    let at = given("at", at);
+    let (n, dialer) = (given("n", n), given("dialer", dialer));
+    let at = spi::moment(given("at", at));
     check(n, dialer);
-    let (kind, claimed, inboxes) = spi::connected(|| {
-        let id = catalog::campaign_id(campaign);
-        // Whoever stops the campaign waits for this claim, and this claim for whoever is stopping it.
-        spi::run(
-            "SELECT pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtext('outbound.campaign'), $1)",
-            &[Arg::Int4(capacity::key(id))],
-        );
-        catalog::refresh();
-        match catalog::campaign(id) {
-            Some(campaign) => {
-                let claimed = claim_of(&campaign, n, dialer, spi::moment(at));
-                let inboxes = inbox_names(&claimed);
-                (campaign.kind, claimed, inboxes)
-            }
-            None => (ConversationType::Call, Vec::new(), HashMap::new()),
+    let (claimed, inboxes) = spi::connected(|| {
+        let ids = campaign.map_or_else(active_campaigns, |name| vec![catalog::campaign_id(name)]);
+        // Whoever stops a campaign waits for this claim, and this claim for whoever is stopping it.
+        for id in &ids {
+            spi::run(
+                "SELECT pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtext('outbound.campaign'), $1)",
+                &[Arg::Int4(capacity::key(*id))],
+            );
         }
+        catalog::refresh();
+        let claimed = by_priority(&ids, usize::try_from(n).unwrap_or(0), dialer, at);
+        let inboxes = inbox_names(&claimed);
+        (claimed, inboxes)
     });
     TableIterator::new(claimed.into_iter().map(move |c| {
         let inbox = c.inbox.and_then(|id| inboxes.get(&id).cloned());
@@ -113,7 +107,7 @@ pub fn _claim(
             c.record,
             c.unit.value,
             c.unit.unit_type,
-            kind.as_str().to_owned(),
+            c.kind.as_str().to_owned(),
             c.inbox,
             inbox,
             c.name,
@@ -161,14 +155,50 @@ pub fn calendar_state(campaign: &Campaign, at: Micros) -> (bool, Option<Micros>)
     )
 }
 
-fn claim_of(campaign: &Campaign, n: i32, dialer: &str, at: Micros) -> Vec<Claimed> {
+/// All campaigns that are switched on, by number.
+fn active_campaigns() -> Vec<i64> {
+    let mut ids = Vec::new();
+    spi::execute(
+        "SELECT c.campaign_id FROM outbound.campaign AS c WHERE c.state = 'active' ORDER BY c.campaign_id",
+        &[],
+        |row| ids.extend(row.int8(0)),
+    );
+    ids
+}
+
+/// Claims for campaigns of higher priority first; those of equal priority share what is left evenly, and
+/// what one of them cannot use is for the next (contact-lists §8.1).
+fn by_priority(ids: &[i64], n: usize, dialer: &str, at: Micros) -> Vec<Claimed> {
+    let mut campaigns: Vec<_> = ids.iter().filter_map(|id| catalog::campaign(*id)).collect();
+    campaigns.sort_by_key(|campaign| std::cmp::Reverse(campaign.settings.priority));
+    let mut claimed = Vec::new();
+    for equals in campaigns.chunk_by_mut(|a, b| a.settings.priority == b.settings.priority) {
+        // Whose turn it is to be first changes with the moment, so that small claims are shared too.
+        let first =
+            usize::try_from(at.rem_euclid(i64::try_from(equals.len()).unwrap_or(1))).unwrap_or(0);
+        equals.rotate_left(first);
+        for (place, campaign) in equals.iter().enumerate() {
+            let share = (n - claimed.len()).div_ceil(equals.len() - place);
+            claimed.extend(claim_of(campaign, share, dialer, at));
+        }
+        // What was left over by some may be had from others.
+        for campaign in equals.iter() {
+            if claimed.len() < n && ids.len() > 1 {
+                claimed.extend(claim_of(campaign, n - claimed.len(), dialer, at));
+            }
+        }
+    }
+    claimed
+}
+
+fn claim_of(campaign: &Campaign, n: usize, dialer: &str, at: Micros) -> Vec<Claimed> {
     let mut claimed = Vec::new();
     if !is_open(campaign, at) {
         return claimed;
     }
     capacity::take_turn(campaign);
     let room = capacity::of_campaign(campaign, at);
-    let wanted = usize::try_from(i64::from(n).min(room.free)).unwrap_or(0);
+    let wanted = n.min(usize::try_from(room.free).unwrap_or(0));
     let mut rates = InboxRates::of(campaign, at);
     for group in [Group::Callback, Group::Retry, Group::Fresh] {
         for entry in &campaign.lists {
@@ -346,6 +376,7 @@ impl Search<'_> {
         let open = contact.now.open.as_ref()?;
         Some(Claimed {
             attempt: open.id,
+            kind: self.campaign.kind,
             list: self.list.name.clone(),
             record: open.record,
             unit: contact.units.get(&open.record).cloned()?,

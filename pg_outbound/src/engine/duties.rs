@@ -53,10 +53,12 @@ pub fn _release_campaign(campaign_id: i64, at: TimestampWithTimeZone) -> i64 {
         let Some(campaign) = catalog::campaign(campaign_id) else {
             return 0;
         };
-        campaign
-            .lists
-            .iter()
-            .filter_map(|entry| catalog::list(entry.list_id))
+        // By number, as every call goes through lists, so that no two wait for each other.
+        let mut lists: Vec<i32> = campaign.lists.iter().map(|entry| entry.list_id).collect();
+        lists.sort_unstable();
+        lists
+            .into_iter()
+            .filter_map(catalog::list)
             .map(|list| {
                 settle_all(
                     &list,
@@ -75,9 +77,11 @@ fn on_every_list(at: Micros, clauses: &str, event: fn(&mut Work<'_>, usize)) -> 
     spi::connected(|| {
         catalog::refresh();
         let mut lists = Vec::new();
-        spi::execute("SELECT l.list_id FROM outbound.list AS l", &[], |row| {
-            lists.extend(row.int4(0))
-        });
+        spi::execute(
+            "SELECT l.list_id FROM outbound.list AS l ORDER BY l.list_id",
+            &[],
+            |row| lists.extend(row.int4(0)),
+        );
         lists
             .into_iter()
             .filter_map(catalog::list)

@@ -38,7 +38,11 @@ impl Ended {
         counted: bool,
         dialog: Option<&str>,
     ) -> Option<Self> {
-        let attempt = held.before.open.clone()?;
+        let mut attempt = held.before.open.clone()?;
+        if counted {
+            // It may have begun with this very call.
+            attempt.started_at = held.now.last_attempt_at;
+        }
         let inbox = held
             .before
             .record(attempt.record)

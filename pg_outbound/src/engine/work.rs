@@ -183,6 +183,9 @@ impl<'a> Work<'a> {
     }
 
     fn busy(&mut self, place: usize) -> Answer {
+        if let Some(open) = &mut self.held[place].now.open {
+            open.started_at = Some(self.at);
+        }
         let answer = self.settle(
             place,
             Reported {

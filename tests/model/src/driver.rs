@@ -1,7 +1,10 @@
 //! Runs a history against a database and against the model, and compares them after every step.
 
+pub mod answers;
 pub mod calls;
+pub mod drain;
 pub mod read;
+pub mod settings;
 
 use std::collections::BTreeMap;
 
@@ -12,12 +15,9 @@ use crate::history::generate::Generator;
 use crate::history::{Event, History, Step};
 use crate::invariants::{Moment, Pair, Stamps, check};
 use crate::model::World;
-use crate::model::apply::{Answer, Row, Seen, Shut};
-use crate::model::settings::{Category, Time};
+use crate::model::apply::{Seen, Shut};
+use crate::model::settings::Time;
 use crate::snapshot::Snapshot;
-
-/// A day and a bit: more than any delay of a fair history.
-const DRAIN_PAUSE: Time = 90_001;
 
 /// Database and model disagree, or an invariant does not hold.
 #[derive(Debug, Clone)]
@@ -169,13 +169,13 @@ impl<'a> Run<'a> {
             Ok(answered) => answered,
             Err(found) => return Ok(Some(found)),
         };
-        let (raw, stamps) = self.read(&before).await?;
+        let (raw, stamps) = self.read().await?;
         let seen = seen(&before, &step.event, &raw);
         let answer = match self.world.apply(step.at, &step.event, Some(&seen)) {
             Ok(answer) => answer,
             Err(why) => return Ok(Some(disagree("free choice", step, &why))),
         };
-        let (rows, disorder) = raw.rows(&self.world);
+        let (rows, disorder) = raw.rows(&self.world, &self.attempt_ids);
         self.record_ids = raw.record_ids();
         let differences = rows.differences(&Snapshot::of(&self.world));
         let found = self
@@ -229,10 +229,13 @@ impl<'a> Run<'a> {
                             return Ok(Err(disagree("error", step, &error)));
                         }
                     }
-                    sides.push(self.read(&self.world).await?.0);
+                    sides.push(self.read().await?.0);
                     self.client.batch_execute(end).await?;
                 }
-                let rows: Vec<Snapshot> = sides.iter().map(|raw| raw.rows(&self.world).0).collect();
+                let rows: Vec<Snapshot> = sides
+                    .iter()
+                    .map(|raw| raw.rows(&self.world, &self.attempt_ids).0)
+                    .collect();
                 Ok(match rows.as_slice() {
                     [one, other] if one.lists != other.lists => {
                         Err(disagree("P25", step, &one.differences(other).join("\n")))
@@ -250,204 +253,6 @@ impl<'a> Run<'a> {
             }
             event => self.call(step.at, event).await.map(Ok),
         }
-    }
-
-    fn compare_answer(
-        &mut self,
-        step: &Step,
-        answered: &Answered,
-        answer: &Answer,
-        rows: &Snapshot,
-    ) -> Option<Disagreement> {
-        match (answer, &answered.error) {
-            (Answer::Refused, None) => {
-                return Some(disagree(
-                    "error",
-                    step,
-                    "the call must be refused, and was not",
-                ));
-            }
-            (Answer::Refused, Some(_)) => return None,
-            (_, Some(error)) => return Some(disagree("error", step, error)),
-            _ => {}
-        }
-        match answer {
-            Answer::Claimed(places) => {
-                let expected: Vec<String> = places
-                    .iter()
-                    .filter_map(|place| self.shown(*place))
-                    .collect();
-                let shown: Vec<String> = answered
-                    .claimed
-                    .iter()
-                    .map(|row| row.shown.clone())
-                    .collect();
-                self.attempt_ids
-                    .extend(answered.claimed.iter().map(|row| row.id));
-                if expected != shown {
-                    let found = format!(
-                        "  model    {}\n  database {}",
-                        expected.join("\n           "),
-                        shown.join("\n           ")
-                    );
-                    return Some(disagree("claim", step, &found));
-                }
-                None
-            }
-            Answer::Rows(expected) => {
-                if expected.len() != answered.rows.len() {
-                    return Some(disagree(
-                        "outcome",
-                        step,
-                        &format!("{} rows instead of {}", answered.rows.len(), expected.len()),
-                    ));
-                }
-                expected
-                    .iter()
-                    .zip(&answered.rows)
-                    .find_map(|(expected, row)| Self::compare_row(expected, row, rows))
-                    .map(|why| disagree("outcome", step, &why))
-            }
-            Answer::Nothing | Answer::Refused => None,
-        }
-    }
-
-    /// A row's outcome must be one that is right, and the codes it shows those that the tables have.
-    fn compare_row(expected: &Row, row: &AnsweredRow, rows: &Snapshot) -> Option<String> {
-        if !expected.outcomes.contains(&row.outcome.as_str()) {
-            return Some(format!("model {:?}, database {row:?}", expected.outcomes));
-        }
-        let (list, contact, id) = expected.record.as_ref()?;
-        let tables = rows.lists.get(list)?;
-        let record = tables.records.get(&(contact.clone(), *id))?;
-        let known = tables.contacts.get(contact)?;
-        let same = |shown: &Option<String>, code: char| {
-            shown
-                .as_ref()
-                .is_none_or(|shown| *shown == code.to_string())
-        };
-        let holds = same(&row.record_code, record.code)
-            && same(&row.contact_code, known.code)
-            && (row.record_code.is_none()
-                || matches!(row.outcome.as_str(), "extended" | "repeated")
-                || row.scheduled_at == record.scheduled_at);
-        (!holds).then(|| {
-            format!(
-                "{row:?} does not show what the tables have: record {}, contact {}, {:?}",
-                record.code, known.code, record.scheduled_at
-            )
-        })
-    }
-
-    /// A claimed attempt as both sides show it.
-    fn shown(&self, place: usize) -> Option<String> {
-        let attempt = self.world.attempts.get(place)?;
-        let contact = self.world.contact(&attempt.list, &attempt.contact)?;
-        let record = contact.record(attempt.record)?;
-        let kind = record.kind?;
-        let origin = if attempt.callback {
-            "agent_callback"
-        } else {
-            "auto"
-        };
-        Some(format!(
-            "{} {} {} {} {} {origin} until {} balance {:?}",
-            attempt.list,
-            attempt.contact,
-            record.unit,
-            kind.name(),
-            kind.inbox(),
-            attempt.lease_until,
-            contact.balance
-        ))
-    }
-
-    /// P27: with limits everywhere and time enough nobody stays callable.
-    async fn drain(&mut self, step: &Step, rounds: i64) -> Result<Option<Disagreement>> {
-        let mut at = step.at;
-        let lists: Vec<String> = self.world.lists.keys().cloned().collect();
-        let campaigns: Vec<String> = self.world.campaigns.keys().cloned().collect();
-        let revive = campaigns.iter().flat_map(|name| {
-            [
-                Event::RestoreCampaign { name: name.clone() },
-                Event::StartCampaign { name: name.clone() },
-            ]
-        });
-        let evaluate = lists.iter().map(|list| Event::Reevaluate {
-            list: list.clone(),
-            contact: None,
-        });
-        for event in revive.chain(evaluate).collect::<Vec<_>>() {
-            at += 1;
-            let step = Step { at, event };
-            if self.world.is_possible(&step.event)
-                && let Some(found) = self.compare(&step).await?
-            {
-                return Ok(Some(found));
-            }
-        }
-        for _ in 0..rounds {
-            at += DRAIN_PAUSE;
-            if let Some(found) = self
-                .compare(&Step {
-                    at,
-                    event: Event::Maintain,
-                })
-                .await?
-            {
-                return Ok(Some(found));
-            }
-            let mut claimed = 0;
-            for campaign in &campaigns {
-                at += 1;
-                let from = self.world.attempts.len();
-                let claim = Event::Claim {
-                    campaign: campaign.clone(),
-                    n: 1000,
-                    dialer: "dialer 0".to_owned(),
-                };
-                if let Some(found) = self.compare(&Step { at, event: claim }).await? {
-                    return Ok(Some(found));
-                }
-                let attempts: Vec<String> = (from..self.world.attempts.len())
-                    .filter_map(|place| self.world.name_of(place))
-                    .collect();
-                if attempts.is_empty() {
-                    continue;
-                }
-                claimed += attempts.len();
-                at += 1;
-                let results = vec![Category::Noanswer; attempts.len()];
-                let settle = Event::Settle {
-                    attempts,
-                    results,
-                    ended: false,
-                    dialer: None,
-                    twice: false,
-                };
-                if let Some(found) = self.compare(&Step { at, event: settle }).await? {
-                    return Ok(Some(found));
-                }
-            }
-            let open = self.world.attempts.iter().any(|attempt| {
-                attempt.in_progress()
-                    || attempt.queued_at.is_some() && attempt.stage == crate::model::Stage::Queued
-            });
-            if claimed == 0 && !open {
-                break;
-            }
-        }
-        let left = self.rows.lists.iter().find_map(|(list, rows)| {
-            let (id, contact) = rows
-                .contacts
-                .iter()
-                .find(|(_, contact)| !matches!(contact.code, 'A' | 'U' | 'F'))?;
-            Some(format!(
-                "list {list} contact {id} is still {}",
-                contact.code
-            ))
-        });
-        Ok(left.map(|why| disagree("P27", step, &why)))
     }
 
     async fn inconsistencies(&self) -> Result<Vec<String>> {

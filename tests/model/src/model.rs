@@ -199,6 +199,8 @@ pub struct Attempt {
     pub stage: Stage,
     /// Its result, once it has one.
     pub result: Option<Category>,
+    /// The dialog it made.
+    pub dialog: Option<String>,
     /// Whether it was counted, and the counters were not set to zero since.
     pub counted: bool,
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::campaigns::count;
-use crate::model::settings::{Kind, Time};
+use crate::model::settings::{Category, Kind, Time};
 use crate::model::{Contact, List, Record, World};
 
 /// Everything that is compared.
@@ -14,6 +14,27 @@ pub struct Snapshot {
     pub lists: BTreeMap<String, Rows>,
     /// Campaigns by name.
     pub campaigns: BTreeMap<String, CampaignRow>,
+    /// The log of attempts that have ended, by their names.
+    pub log: BTreeMap<String, LogRow>,
+}
+
+/// An attempt that has ended (contact-lists §4, attempt log).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// Who claimed it.
+    pub dialer: String,
+    /// Whether it was an agent's callback.
+    pub callback: bool,
+    /// When it was claimed.
+    pub claimed_at: Time,
+    /// When it was started.
+    pub started_at: Option<Time>,
+    /// Its result.
+    pub result: String,
+    /// Whether it was counted.
+    pub counted: bool,
+    /// The dialog it made.
+    pub dialog: Option<String>,
 }
 
 /// The two tables of a list, and its counters.
@@ -106,6 +127,9 @@ impl Snapshot {
                     (name.clone(), row)
                 })
                 .collect(),
+            log: (0..world.attempts.len())
+                .filter_map(|place| LogRow::of(world, place))
+                .collect(),
         }
     }
 
@@ -120,6 +144,7 @@ impl Snapshot {
             }
         }
         compare("campaign", &self.campaigns, &expected.campaigns, &mut lines);
+        compare("log of attempt", &self.log, &expected.log, &mut lines);
         lines
     }
 }
@@ -175,6 +200,27 @@ impl Rows {
             (of == contact).then_some((*id, record))
         };
         self.records.iter().filter_map(mine)
+    }
+}
+
+impl LogRow {
+    /// An attempt has its row once it is settled or given back: exactly one (P19).
+    fn of(world: &World, place: usize) -> Option<(String, Self)> {
+        let attempt = world
+            .attempts
+            .get(place)
+            .filter(|attempt| !attempt.in_progress())?;
+        let result = attempt.result.unwrap_or(Category::NotPerformed);
+        let row = Self {
+            dialer: attempt.dialer.clone(),
+            callback: attempt.callback,
+            claimed_at: attempt.claimed_at,
+            started_at: attempt.started_at,
+            result: result.name().to_owned(),
+            counted: !matches!(result, Category::NotFound | Category::NotPerformed),
+            dialog: attempt.dialog.clone(),
+        };
+        Some((world.name_of(place)?, row))
     }
 }
 

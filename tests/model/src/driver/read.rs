@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use crate::invariants::Stamps;
 use crate::model::World;
 use crate::model::settings::{Kind, Time};
-use crate::snapshot::{CampaignRow, ContactRow, RecordRow, Rows, Snapshot};
+use crate::snapshot::{CampaignRow, ContactRow, LogRow, RecordRow, Rows, Snapshot};
 
 use super::Run;
 
@@ -16,6 +16,8 @@ pub struct Raw {
     lists: BTreeMap<String, RawList>,
     /// Campaigns by name.
     pub campaigns: BTreeMap<String, CampaignRow>,
+    /// Numbers of attempts and their rows in the log.
+    log: Vec<(i64, LogRow)>,
 }
 
 #[derive(Default)]
@@ -55,7 +57,7 @@ impl Raw {
     }
 
     /// The rows with the model's numbers of records, and whether records stand in another order.
-    pub fn rows(&self, world: &World) -> (Snapshot, Option<String>) {
+    pub fn rows(&self, world: &World, attempts: &[i64]) -> (Snapshot, Option<String>) {
         let mut disorder = None;
         let mut lists = BTreeMap::new();
         for (name, raw) in &self.lists {
@@ -102,10 +104,23 @@ impl Raw {
                 },
             );
         }
+        let name = |id: i64| {
+            let place = attempts.iter().position(|known| *known == id);
+            place
+                .and_then(|place| world.name_of(place))
+                .unwrap_or_else(|| format!("number {id}"))
+        };
+        let mut log = BTreeMap::new();
+        for (id, row) in &self.log {
+            if log.insert(name(*id), row.clone()).is_some() {
+                disorder = Some(format!("attempt {} stands twice in the log", name(*id)));
+            }
+        }
         (
             Snapshot {
                 lists,
                 campaigns: self.campaigns.clone(),
+                log,
             },
             disorder,
         )
@@ -114,10 +129,11 @@ impl Raw {
 
 impl Run<'_> {
     /// Reads everything that is compared.
-    pub(super) async fn read(&self, world: &World) -> Result<(Raw, Stamps)> {
+    pub(super) async fn read(&self) -> Result<(Raw, Stamps)> {
         let mut raw = Raw {
             lists: BTreeMap::new(),
             campaigns: BTreeMap::new(),
+            log: Vec::new(),
         };
         let mut stamps = Stamps::new();
         let names = self
@@ -156,22 +172,38 @@ impl Run<'_> {
                 .try_get::<_, Option<String>>(2)?
                 .filter(|_| state == "off");
             let name = name.strip_prefix(&prefix).unwrap_or(&name).to_owned();
-            if world.campaigns.contains_key(&name)
-                || state != "off"
-                || off_reason.as_deref() != Some("new")
-                || counters[0] >= 0
-            {
-                raw.campaigns.insert(
-                    name,
-                    CampaignRow {
-                        state,
-                        off_reason,
-                        counters,
-                    },
-                );
-            }
+            raw.campaigns.insert(
+                name,
+                CampaignRow {
+                    state,
+                    off_reason,
+                    counters,
+                },
+            );
         }
+        raw.log = self.read_log(&prefix).await?;
         Ok((raw, stamps))
+    }
+
+    async fn read_log(&self, prefix: &str) -> Result<Vec<(i64, LogRow)>> {
+        let query = "SELECT l.attempt_id, l.dialer, l.origin, (extract(epoch FROM l.claimed_at) * 1000000)::bigint,
+                            (extract(epoch FROM l.started_at) * 1000000)::bigint, r.name, l.counted, l.dialog_id
+                     FROM outbound.attempt_log AS l JOIN outbound.list AS t USING (list_id)
+                     JOIN outbound.attempt_result AS r USING (result_id) WHERE starts_with(t.name, $1)";
+        let mut log = Vec::new();
+        for row in self.client.query(query, &[&prefix]).await? {
+            let shown = LogRow {
+                dialer: row.try_get(1)?,
+                callback: row.try_get::<_, &str>(2)? == "agent_callback",
+                claimed_at: self.seconds(row.try_get(3)?)?.unwrap_or(-1),
+                started_at: self.seconds(row.try_get(4)?)?,
+                result: row.try_get(5)?,
+                counted: row.try_get(6)?,
+                dialog: row.try_get(7)?,
+            };
+            log.push((row.try_get(0)?, shown));
+        }
+        Ok(log)
     }
 
     async fn read_list(

@@ -293,9 +293,16 @@ impl World {
         for (place, name) in names.iter().enumerate() {
             // The same attempt again in one call: its first place counts.
             if let Some(first) = names.iter().take(place).position(|other| other == name) {
-                let record = rows.get(first).and_then(|row| row.record.clone());
+                let first = rows.get(first);
+                let record = first.and_then(|row| row.record.clone());
+                let late = first.is_some_and(|row| row.outcomes.contains(&"corrected"));
+                let outcomes = if late {
+                    vec!["repeated", "corrected"]
+                } else {
+                    vec!["repeated"]
+                };
                 rows.push(Row {
-                    outcomes: vec!["repeated"],
+                    outcomes,
                     record,
                     changed: false,
                 });

@@ -295,6 +295,7 @@ impl World {
             before,
             stage: Stage::Claimed,
             result: None,
+            dialog: None,
             counted: false,
         });
         Some(attempt)

@@ -102,14 +102,14 @@ fn drain(world: &mut World, step: &Step, rounds: i64, history: &History) {
     }
     for _ in 0..rounds {
         at += 90_001;
-        apply(
-            world,
-            &Step {
-                at,
-                event: Event::Maintain,
-            },
-            history,
-        );
+        let lists: Vec<String> = world.lists.keys().cloned().collect();
+        let evaluate = lists.into_iter().map(|list| Event::Reevaluate {
+            list,
+            contact: None,
+        });
+        for event in std::iter::once(Event::Maintain).chain(evaluate) {
+            apply(world, &Step { at, event }, history);
+        }
         for campaign in &campaigns {
             let claim = Event::Claim {
                 campaign: campaign.clone(),
