@@ -15,8 +15,8 @@ PYTHON := PYTHONPATH=tests .run/venv/bin/python
 # Passed on to pytest (-k, -x, …), and the PostgreSQL major of its fixture `cluster`.
 ARGS ?=
 POSTGRES ?= 15
-# Of `make bench`: a fraction of the full size, and one group of figures.
-export SCALE ONLY
+# Of `make bench`: a fraction of the full size, and one group of figures. Of `make soak`: how long.
+export SCALE ONLY SOAK_MINUTES
 # Of `make build` and `make install`.
 PG_CONFIG ?= pg_config
 PREFIX ?= /usr/local
@@ -28,8 +28,8 @@ help: ## list the targets
 
 # --- use ------------------------------------------------------------------------------------------
 
-.PHONY: demo bench build install
-demo: ## the main job end to end: an encrypted file on an SFTP server becomes a contact list
+.PHONY: demo bench soak build install
+demo: ## the main job end to end: an encrypted file on an SFTP server becomes a list, and dialers work it
 	@$(SETUP) packages rust python pgrx account
 	@$(ENV) $(PYTHON) -m support.build release worker 15
 	@$(ENV) $(PYTHON) tests/demo/run.py
@@ -38,6 +38,11 @@ bench: ## measure (SCALE=0.1 for a quick look, ONLY=<group>)
 	@$(SETUP) packages rust python pgrx account
 	@$(ENV) $(PYTHON) -m support.build release worker 15
 	@$(ENV) $(PYTHON) tests/bench/run.py
+
+soak: ## let dialers work for half an hour, and see whether they slow down (SOAK_MINUTES=5)
+	@$(SETUP) packages rust python pgrx account
+	@$(ENV) $(PYTHON) -m support.build release worker 15
+	@$(ENV) ONLY=soak $(PYTHON) tests/bench/run.py
 
 build: ## build the worker and the extension for the PostgreSQL that PG_CONFIG names (release)
 	@$(SETUP) packages rust pgrx

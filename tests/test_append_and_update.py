@@ -31,7 +31,9 @@ def update(database: Database, *contacts: dict[str, Any]) -> dict[str, Any]:
 def claimed(database: Database) -> int:
     """Let a campaign claim a call of Anna, the first contact, and return the attempt."""
     if not database.value("SELECT count(*) FROM outbound.campaign"):
-        database.query("""SELECT outbound.create_attempt_control('once', '{"minimum_minutes": 0, "max_call": 1}')""")
+        database.query(
+            """SELECT outbound.create_attempt_control('once', '{"minimum_minutes": 0, "max_call": 1}')"""
+        )
         database.query("SELECT outbound.create_campaign('calls', '{people}', 'call')")
         database.query("SELECT outbound.start_campaign('calls')")
     return int(database.value("SELECT attempt_id FROM outbound.claim('calls', 1, 'dialer')"))

@@ -6,7 +6,6 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,13 @@ def test_sixteen_dialers_kills_stops_uploads_and_duties_at_once(storm: Storm, tm
 # --- two or three, step by step ---------------------------------------------------------------------
 
 
+def waiting(database: Database) -> int:
+    """Return how many wait for a lock."""
+    locked = """SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    return int(database.value(locked))
+
+
 class Meanwhile:
     """Something that another does at the same time, and what came of it."""
 
@@ -65,12 +71,16 @@ class Meanwhile:
         except Exception as error:
             self.error = error
 
-    def waits(self, database: Database) -> None:
-        """Wait until somebody waits for a lock, which must be this."""
-        locked = """SELECT count(*) FROM pg_stat_activity
-                    WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-        processes.wait_until(lambda: database.value(locked) > 0, "a lock that is waited for")
+    def waits(self, database: Database, among: int = 1) -> None:
+        """Wait until so many wait for a lock, of whom this must be one."""
+        processes.wait_until(lambda: waiting(database) >= among, "a lock that is waited for")
         assert self._thread.is_alive()
+
+    def waits_or_ends(self, database: Database, among: int) -> None:
+        """Wait until so many wait for a lock, or this has ended."""
+        processes.wait_until(
+            lambda: waiting(database) >= among or not self._thread.is_alive(), "a lock or an end"
+        )
 
     def ends(self) -> Any:
         """Wait for the end and return the answer."""
@@ -244,6 +254,8 @@ def test_shuffled_batches_never_lock_each_other_out(database: Database, several:
     create_campaign(database, limits=AGAIN)
     claiming = several()
     desks = [several() for _ in range(4)]
+    for desk in desks:
+        desk.at = claiming.at
     for turn in range(12):
         attempts = [attempt.attempt_id for attempt in claiming.claim(20)]
         assert len(attempts) == 20
@@ -284,18 +296,10 @@ def test_stopping_a_campaign_of_two_lists_and_settling_attempts_of_both_do_not_l
         stopping = Meanwhile(lambda: operator.rows("SELECT outbound.stop_campaign('spring')"))
         stopping.waits(database)
         settling = Meanwhile(lambda: one.settle([second.attempt_id, theirs.attempt_id], "busy"))
-        two_wait = """SELECT count(*) FROM pg_stat_activity
-                      WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-        with pytest.raises(TimeoutError) if settles_at_once(settling) else nullcontext():
-            processes.wait_until(lambda: database.value(two_wait) > 1, "both to wait", 1)
+        settling.waits_or_ends(database, 2)
     stopping.ends()
     settling.ends()
     is_sound(database, "others")
-
-
-def settles_at_once(settling: Meanwhile) -> bool:
-    settling._thread.join(1)
-    return not settling._thread.is_alive()
 
 
 def test_claims_from_two_paced_inboxes_do_not_lock_each_other_out(
@@ -323,10 +327,24 @@ def test_claims_from_two_paced_inboxes_do_not_lock_each_other_out(
         # Whoever looks at the pace waits here, with what it has locked until then.
         holder.rows("LOCK TABLE outbound.pace IN ACCESS EXCLUSIVE MODE")
         claims = [Meanwhile(lambda desk=desk: desk.claim(10)) for desk in (one, two)]
-        waiting = """SELECT count(*) FROM pg_stat_activity
-                     WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-        processes.wait_until(lambda: database.value(waiting) == 2, "both to wait")
+        claims[1].waits(database, 2)
     assert [len(claim.ends()) for claim in claims] == [2, 2]
+
+
+def test_claims_for_all_campaigns_at_once_do_not_lock_each_other_out(
+    database: Database, several: Callable[..., Desk]
+) -> None:
+    for name in ("spring", "summer"):
+        create_campaign(database, name, max_per_minute=1000)
+    desks, holder = (several(), several()), several()
+    # Campaigns of equal priority take turns in being first, by the moment.
+    desks[1].at = desks[0].at.replace(microsecond=desks[0].at.microsecond ^ 1)
+    all_campaigns = "SELECT * FROM outbound.claim(NULL, 4, %s, %s)"
+    with holder.connection.transaction():
+        holder.rows("LOCK TABLE outbound.pace IN ACCESS EXCLUSIVE MODE")
+        claims = [Meanwhile(lambda desk=desk: desk.rows(all_campaigns, "one", desk.at)) for desk in desks]
+        claims[1].waits(database, 2)
+    assert [len(claim.ends()) for claim in claims] == [4, 4]
 
 
 def test_two_who_do_the_duties_at_once_do_them_once(database: Database, several: Callable[..., Desk]) -> None:

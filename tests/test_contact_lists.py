@@ -169,12 +169,25 @@ DOCUMENTED_CONTACT = """
     sys_created_at timestamp with time zone, sys_updated_at timestamp with time zone,
     sys_last_attempt_cld_id bigint"""
 #: What a list keeps for its own use, between the documented columns and the user's.
-INTERNAL = (
-    "sys_unit_types", "sys_last_attempt_at", "sys_wait_until", "sys_due_call", "sys_due_email", "sys_due_social_media",
-    "sys_callback_call", "sys_callback_email", "sys_callback_social_media", "sys_open_attempt_id", "sys_open_record_id",
-    "sys_open_campaign_id", "sys_open_dialer", "sys_open_claimed_at", "sys_open_started_at", "sys_open_until",
+INTERNAL = [
+    "sys_unit_types",
+    "sys_last_attempt_at",
+    "sys_wait_until",
+    "sys_due_call",
+    "sys_due_email",
+    "sys_due_social_media",
+    "sys_callback_call",
+    "sys_callback_email",
+    "sys_callback_social_media",
+    "sys_open_attempt_id",
+    "sys_open_record_id",
+    "sys_open_campaign_id",
+    "sys_open_dialer",
+    "sys_open_claimed_at",
+    "sys_open_started_at",
+    "sys_open_until",
     "sys_open_previous",
-)  # fmt: skip
+]
 DOCUMENTED_DETAIL = """
     list_id integer, sys_id bigint, sys_contact_id text, sys_channel_user text,
     sys_channel_user_type outbound.unit_type, sys_cl_source_column text,
@@ -213,7 +226,7 @@ def test_a_list_has_the_documented_columns_and_then_the_users_own(lists: Databas
     contact = columns_of(lists, "outbound_list.typed")
     documented = [tuple(part.split(None, 1)) for part in DOCUMENTED_CONTACT.split(",")]
     internal = contact[len(documented) : len(documented) + len(INTERNAL)]
-    assert [name for name, _, _ in internal] == list(INTERNAL)
+    assert [name for name, _, _ in internal] == INTERNAL
     assert [(name, kind) for name, kind, _ in contact if name not in INTERNAL] == [
         *documented,
         ("order_", "bigint"),

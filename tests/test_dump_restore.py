@@ -23,9 +23,7 @@ SAME_MAJOR = [(major, major) for major in MAJORS]
 def use(database: Database) -> None:
     """Leave something in every table: lists, runs in every state, rejects, keys, a load under way."""
     set_up_account(database)
-    database.query(
-        "SELECT outbound.create_attempt_result('voicemail', 'machine', 'our own')"
-    )
+    database.query("SELECT outbound.create_attempt_result('voicemail', 'machine', 'our own')")
     create_list(database, 'Весна "2026"; DROP TABLE x')
     add(database, 'Весна "2026"; DROP TABLE x', ANNA, BO, person("", name="no id"))
     create_list(database, "numbered", identifier=None, close_if_all=True)
@@ -78,14 +76,18 @@ def use_campaigns(database: Database) -> None:
     settings = {"attempt_control": "often", "max_per_minute": 50, "do_not_contact": ["Opted out"]}
     query("SELECT outbound.create_campaign('calls', '{numbered}', 'call', %s)", Jsonb(settings))
     query("SELECT outbound.start_campaign('calls')")
-    for at in ("now()", "'2020-01-01'"):
+    for at in (query("SELECT now()")[0][0], "2020-01-01"):
         query(
-            "SELECT outbound.settle(array_agg(attempt_id), array_agg('noanswer'::text), at => c.at)"  # noqa: S608
-            f" FROM (SELECT {at}::timestamptz AS at) AS c, outbound.claim('calls', 1, 'dialer', c.at) GROUP BY c.at"
+            """SELECT outbound.settle(array_agg(attempt_id), array_agg('noanswer'::text), at => %s)
+               FROM outbound.claim('calls', 1, 'dialer', %s)""",
+            at,
+            at,
         )
     query("SELECT outbound.exclude('numbered', '2')")
     query("SELECT outbound.exclude('numbered', '1', at => '2020-01-01')")
-    query("INSERT INTO outbound.maintenance_log (duty, seconds, sqlstate, message) VALUES ('x', 1, '40P01', 'y')")
+    query(
+        "INSERT INTO outbound.maintenance_log (duty, seconds, sqlstate, message) VALUES ('x', 1, '40P01', 'y')"
+    )
 
 
 @pytest.fixture(scope="module", params=[*SAME_MAJOR, MAJORS], ids=lambda pair: f"{pair[0]}-to-{pair[1]}")

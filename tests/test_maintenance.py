@@ -132,7 +132,8 @@ def test_the_background_worker_goes_on_after_a_crash_and_after_an_error(preloade
     database = preloaded.create_database("duty", extension=True)
     with database.connect() as connection:
         connection.execute("ALTER FUNCTION outbound.return_ended_runs RENAME TO hidden")
-        said = "WARNING:  the duty return_ended_runs failed: function outbound.return_ended_runs() does not exist"
+        missing = "function outbound.return_ended_runs() does not exist"
+        said = f"WARNING:  the duty return_ended_runs failed: {missing}"
         processes.wait_until(lambda: said in preloaded.log.read_text(), "an error in the log")
         assert "pgrx" not in preloaded.log.read_text()
         connection.execute("ALTER FUNCTION outbound.hidden RENAME TO return_ended_runs")

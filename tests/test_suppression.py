@@ -2,7 +2,6 @@
 (contact-lists §2.5, §7.2 R03).
 """
 
-
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb

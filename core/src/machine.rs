@@ -18,6 +18,9 @@ pub mod operator;
 
 mod derive;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use crate::attempt_control::{AttemptControl, MinimumScope};

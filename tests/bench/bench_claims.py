@@ -1,9 +1,9 @@
 """Claim and settle in batches of 100 by 1, 2, 4 and 8 dialers, against a bare queue by one consumer.
 
-The list has 1,000,000 contacts with 3 records each; no contact comes twice. The queue is one table, as bare as
-SELECT … FOR UPDATE SKIP LOCKED allows and read as pgmq does: a batch is read and hidden for a while, then moved
-into an archive. It is vacuumed before each of its turns; the list is not. Both take turns, so that a machine
-that slows down slows both down, and the number of dialers changes its place from round to round.
+The list has 1,000,000 contacts with 3 records each; no contact comes twice. The queue is one table, used as
+pgmq uses its own: a batch is read with SKIP LOCKED and hidden for a while, then moved into an archive. It is
+vacuumed before each of its turns; the list is not. Both take turns, so that a machine that slows down slows
+both down, and the numbers of dialers change places from round to round.
 """
 
 import time
@@ -19,11 +19,12 @@ _ATTEMPTS = 75_000
 _QUEUE = (
     "CREATE SCHEMA bare",
     "CREATE TABLE bare.queue (id bigint PRIMARY KEY, read integer NOT NULL DEFAULT 0,"
-    " entered_at timestamptz NOT NULL DEFAULT now(), visible_at timestamptz NOT NULL DEFAULT now(), message jsonb)",
+    " entered_at timestamptz NOT NULL DEFAULT now(), visible_at timestamptz NOT NULL DEFAULT now(),"
+    " message jsonb)",
     "CREATE INDEX ON bare.queue (visible_at)",
-    "CREATE TABLE bare.archive (LIKE bare.queue, archived_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (id))",
-    "INSERT INTO bare.queue (id, message) SELECT i, jsonb_build_object('contact', 'C' || i, 'unit', '+44' || i,"
-    " 'name', 'Name ' || i) FROM generate_series(1, %s) AS i",
+    "CREATE TABLE bare.archive (LIKE bare.queue, archived_at timestamptz DEFAULT now(), PRIMARY KEY (id))",
+    "INSERT INTO bare.queue (id, message) SELECT i, jsonb_build_object('contact', 'C' || i,"
+    " 'unit', '+44' || i, 'name', 'Name ' || i) FROM generate_series(1, %s) AS i",
 )
 _READ = """
 WITH next AS (SELECT q.id FROM bare.queue AS q WHERE q.visible_at <= clock_timestamp() ORDER BY q.id LIMIT $1

@@ -114,18 +114,27 @@ class Dialer(Session):
         super().__init__(
             database,
             claim="SELECT * FROM outbound.claim($1, $2, 'bench')",
-            settle="SELECT * FROM outbound.settle($1, array_fill('noanswer'::text, ARRAY[cardinality($1::bigint[])]))",
+            settle="SELECT * FROM outbound.settle($1, ARRAY(SELECT 'noanswer' FROM unnest($1::bigint[])))",
         )
         self._campaign = campaign
 
-    def turn(self, batch: int = BATCH) -> Cost:
+    def claim(self, batch: int = BATCH) -> list[str]:
+        """Claim, and return the attempts."""
+        claimed = column(self.run("claim", self._campaign, str(batch)), 0)
+        if len(claimed) != batch:
+            raise RuntimeError(f"{len(claimed)} of {batch} attempts of {self._campaign} could be claimed")
+        return claimed
+
+    def settle(self, attempts: Sequence[str]) -> None:
+        """Report that nobody answered."""
+        self.run("settle", array(attempts))
+
+    def turn(self) -> Cost:
         """Claim and settle once; return what the claim cost."""
         cpu, began = self.cpu_seconds(), time.perf_counter()
-        claimed = self.run("claim", self._campaign, str(batch))
+        claimed = self.claim()
         seconds, cpu = time.perf_counter() - began, self.cpu_seconds() - cpu
-        if claimed.ntuples != batch:
-            raise RuntimeError(f"{claimed.ntuples} of {batch} attempts of {self._campaign} could be claimed")
-        self.run("settle", array(column(claimed, 0)))
+        self.settle(claimed)
         return Cost(seconds * 1e3, cpu * 1e3)
 
 

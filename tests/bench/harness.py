@@ -19,13 +19,14 @@ from psycopg.types.json import Jsonb
 
 from bench.figures import Figures
 from support import contacts, paths, people
-from support.cluster import Cluster
+from support.cluster import Cluster, Database
 from support.gpg import Gpg
 from support.sshd import SftpServer
 from support.worker import Worker
 
 ROUNDS = 3
 CONTACTS = 1_000_000
+LARGE = 10_000_000
 #: What the server has that a fresh installation has not.
 SETTINGS = {"fsync": "on", "shared_buffers": "1GB", "max_wal_size": "8GB"}
 LIST = "Bench"
@@ -80,6 +81,10 @@ class Bench:
     def size(self, full: int) -> int:
         """Return a number of contacts at this scale."""
         return max(100, round(full * self.scale))
+
+    def seconds(self, full: float) -> int:
+        """Return a length of time at this scale."""
+        return max(2, round(full * min(1, self.scale)))
 
     def sealed(
         self, name: str, rows: int, *, recipient: str = "", first: int = 1, known: Iterable[int] = ()
@@ -147,6 +152,16 @@ class Bench:
         action()
         return time.monotonic() - started
 
+    def set_up_account(self, database: Database) -> None:
+        """Set a database's account up as the one that everything is measured in."""
+        database.query(
+            "SELECT outbound.set_account(default_country => %s, character_set => 'utf-8')",
+            people.DEFAULT_COUNTRY,
+        )
+        database.query(
+            "SELECT outbound.create_inbox('Voice', 'call'), outbound.create_inbox('Mail', 'email')"
+        )
+
     def _set_up(self) -> None:
         query = self.database.query
         query("CREATE ROLE loader LOGIN IN ROLE outbound_worker")
@@ -156,11 +171,7 @@ class Bench:
         self.partner.import_key(self.database.value("SELECT outbound.public_key('pgp')"))
         keys = self.partner.run("--with-colons", "--list-keys").decode().splitlines()
         self._worker_key = next(line.split(":")[9] for line in keys if line.startswith("fpr:"))
-        query(
-            "SELECT outbound.set_account(default_country => %s, character_set => 'utf-8')",
-            people.DEFAULT_COUNTRY,
-        )
-        query("SELECT outbound.create_inbox('Voice', 'call'), outbound.create_inbox('Mail', 'email')")
+        self.set_up_account(self.database)
         query(
             "SELECT outbound.create_sftp_server('partner', %s, %s)",
             f"sftp://127.0.0.1:{self.server.port}/",

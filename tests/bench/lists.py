@@ -9,6 +9,7 @@ second was reached and is closed, and every second was not and waits until tomor
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from psycopg import sql
@@ -34,33 +35,41 @@ _KEYS = """
 SELECT CASE WHEN c.oid IS NULL THEN format('DROP INDEX %%s', i.indexrelid::regclass)
             ELSE format('ALTER TABLE %%s DROP CONSTRAINT %%I', i.indrelid::regclass, c.conname) END,
        CASE WHEN c.oid IS NULL THEN pg_get_indexdef(i.indexrelid)
-            ELSE format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', i.indrelid::regclass, c.conname, pg_get_constraintdef(c.oid)) END
+            ELSE format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', i.indrelid::regclass, c.conname,
+                        pg_get_constraintdef(c.oid)) END
 FROM pg_index AS i LEFT JOIN pg_constraint AS c ON c.conindid = i.indexrelid
 WHERE i.indrelid = %s::regclass ORDER BY c.conname NULLS LAST, i.indexrelid"""
 
 _STATES = """
 generate_series(1, {count}) AS i CROSS JOIN LATERAL (
-    SELECT 'C' || (100000000 + i) AS id, '+44' || (7000000000 + i) AS mobile, '+44' || (2000000000 + i) AS home,
-           i || '@example.com' AS email, i % {every} = 0 AS untouched, i % {every} <> 0 AND i % 2 = 0 AS closed) AS c"""
+    SELECT 'C' || (100000000 + i) AS id, '+44' || (7000000000 + i) AS mobile,
+           '+44' || (2000000000 + i) AS home, i || '@example.com' AS email, i % {every} = 0 AS untouched,
+           i % {every} <> 0 AND i % 2 = 0 AS closed) AS c"""
 
 _CONTACTS = """
-INSERT INTO {table} (list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media, sys_unit_types,
-    sys_attempts, sys_attempts_call, sys_last_attempt_cld_id, sys_last_attempt_at, sys_wait_until, sys_due_call, sys_due_email,
+INSERT INTO {table} (list_id, sys_id, sys_status, sys_status_call, sys_status_email, sys_status_social_media,
+    sys_unit_types, sys_attempts, sys_attempts_call, sys_last_attempt_cld_id, sys_last_attempt_at,
+    sys_wait_until, sys_due_call, sys_due_email,
     customer_id, full_name, phone_mobile, phone_home, email, company, city, balance, birthday)
-SELECT {list}, c.id, w.code, w.code, 'C', 'F', 3, w.attempts, w.attempts, w.record, w.attempted, w.wait, w.wait, w.wait,
+SELECT {list}, c.id, w.code, w.code, 'C', 'F',
+       3, w.attempts, w.attempts, w.record, w.attempted,
+       w.wait, w.wait, w.wait,
        c.id, 'Name ' || i, c.mobile, c.home, c.email, 'Company ' || i % 5000, 'City ' || i % 1000, i % 10000,
        date '1950-01-01' + i % 20000
 FROM {states} CROSS JOIN LATERAL (
-    SELECT CASE WHEN c.closed THEN 'U' ELSE 'C' END::"char" AS code, CASE WHEN c.untouched THEN 0 ELSE 1 END AS attempts,
+    SELECT CASE WHEN c.closed THEN 'U' ELSE 'C' END::"char" AS code,
+           CASE WHEN c.untouched THEN 0 ELSE 1 END AS attempts,
            CASE WHEN NOT c.untouched THEN 3::bigint * i - 2 END AS record,
            CASE WHEN NOT c.untouched THEN now() - interval '1 day' END AS attempted,
            CASE WHEN NOT c.untouched THEN now() + interval '1 day' END AS wait) AS w"""
 
 _RECORDS = """
-INSERT INTO {table} (list_id, sys_id, sys_contact_id, sys_channel_user, sys_channel_user_type, sys_cl_source_column,
-    sys_conversation_type, sys_inbox_id, sys_status, sys_attempts, sys_attempts_noanswer, sys_scheduled_at,
-    sys_last_attempt_datetime, sys_last_attempt_dialer_attempt_result_id)
-SELECT {list}, 3::bigint * i - 3 + u.n, c.id, u.value, u.type::outbound.unit_type, u.source, b.conversation_type, b.inbox_id,
+INSERT INTO {table} (list_id, sys_id, sys_contact_id, sys_channel_user, sys_channel_user_type,
+    sys_cl_source_column, sys_conversation_type, sys_inbox_id,
+    sys_status, sys_attempts, sys_attempts_noanswer,
+    sys_scheduled_at, sys_last_attempt_datetime, sys_last_attempt_dialer_attempt_result_id)
+SELECT {list}, 3::bigint * i - 3 + u.n, c.id, u.value, u.type::outbound.unit_type,
+       u.source, b.conversation_type, b.inbox_id,
        CASE WHEN NOT w.attempted THEN 'C' WHEN c.closed THEN 'U' ELSE 'O' END::"char",
        CASE WHEN w.attempted THEN 1 ELSE 0 END, CASE WHEN w.attempted AND NOT c.closed THEN 1 ELSE 0 END,
        CASE WHEN w.attempted AND NOT c.closed THEN now() + interval '1 day' END,
@@ -71,6 +80,9 @@ FROM {states} CROSS JOIN LATERAL (
            (3, c.email, 'email', 'email', 'Mail')) AS u (n, value, type, source, inbox)
 CROSS JOIN LATERAL (SELECT NOT c.untouched AND u.n = 1 AS attempted) AS w
 JOIN outbound.inbox AS b ON b.name = u.inbox"""
+
+_UNTOUCHED = """
+SELECT count(*) FROM {table} WHERE sys_attempts = 0 AND sys_status = 'C' AND sys_status_call = 'C'"""
 
 _WAKE = """
 UPDATE {table} SET sys_due_call = NULL, sys_due_email = NULL, sys_wait_until = NULL
@@ -94,18 +106,19 @@ class DialedList:
 
     def untouched(self) -> int:
         """Count the contacts that nobody tried to call."""
-        return int(_one(self.database, "SELECT count(*) FROM {} WHERE sys_attempts = 0", _table(self.table)))
+        return int(self.query(_UNTOUCHED)[0][0])
 
     def wake(self, turn: int) -> None:
         """Make as many contacts callable as were untouched, out of those that wait until tomorrow."""
-        statement = sql.SQL(_WAKE).format(
-            table=_table(self.table),
-            first=sql.Literal(2 * turn + 1),
-            count=sql.Literal(self.contacts),
-            every=sql.Literal(self.every),
-        )
+        self.query(_WAKE, first=2 * turn + 1, count=self.contacts, every=self.every)
+
+    def query(self, statement: str, **literals: object) -> list[tuple[Any, ...]]:
+        """Run a statement over {table}, the contacts, and {records}, with more names given."""
+        tables = {"table": _table(self.table), "records": _table(f"{self.table}_detail")}
+        values = {name: sql.Literal(value) for name, value in literals.items()}
         with self.database.connect() as connection:
-            connection.execute(statement)
+            cursor = connection.execute(sql.SQL(statement).format(**tables, **values))
+            return cursor.fetchall() if cursor.description else []
 
 
 def provide(bench: Bench, contacts: int, *, untouched: int = 0) -> DialedList:
@@ -193,12 +206,6 @@ def _both(one: Callable[[], None], other: Callable[[], None]) -> None:
     with ThreadPoolExecutor(2) as pool:
         for task in [pool.submit(one), pool.submit(other)]:
             task.result()
-
-
-def _one(database: Database, statement: str, table: sql.Identifier) -> object:
-    with database.connect() as connection:
-        row = connection.execute(sql.SQL(statement).format(table)).fetchone()
-    return row[0] if row else None
 
 
 def _table(name: str) -> sql.Identifier:

@@ -52,7 +52,7 @@ SELECT left(c.sys_id, 2) AS country, count(DISTINCT c.sys_id) AS contacts, count
  GROUP BY country ORDER BY contacts DESC LIMIT 4;"""
 
 LIMITS = """
-SELECT outbound.create_attempt_control('gentle', '{"max_per_contact": 6, "max_per_conversation": 3,
+SELECT outbound.create_attempt_control('gentle', '{"max_per_contact": 4, "max_per_conversation": 3,
          "minimum_minutes": 60, "categories": {"busy": {"minutes": 90}}}');"""
 
 CALENDAR = """
@@ -78,20 +78,19 @@ SELECT to_char(at, 'Dy HH24:MI') AS "when", what, unit, dialer, details ->> 'ori
   FROM outbound.contact_history('Customers', '{contact}');"""
 
 EXPLANATION = """
-SELECT gate, passes, evidence, to_char(possible_at, 'Dy HH24:MI') AS "possible at"
+SELECT gate, evidence, to_char(possible_at, 'Dy HH24:MI') AS "possible at"
   FROM outbound.explain('Customers', '{contact}', 'Debts', at => '{at}')
- WHERE NOT passes OR gate IN ('calendar', 'record_code', 'contact_limit', 'filter');"""
+ WHERE NOT passes;"""
 
-# Contacts worth a look: one whose story has many sorts of events, one that has to wait.
-TALKED_TO = """
-SELECT l.contact_id FROM outbound.attempt_log AS l JOIN outbound.attempt_result AS r USING (result_id)
- WHERE l.contact_id IN (SELECT a.contact_id FROM outbound.attempt_log AS a WHERE a.origin = 'agent_callback')
- GROUP BY l.contact_id ORDER BY count(DISTINCT r.name) DESC, count(*), l.contact_id LIMIT 1"""
-
-WAITING = """
-SELECT c.sys_id FROM outbound_list.customers AS c
+# A contact worth a look: one that has to wait, called back once, whose story has many sorts of events.
+WORTH_A_LOOK = """
+SELECT c.sys_id
+  FROM outbound_list.customers AS c
+  JOIN outbound.attempt_log AS l ON l.contact_id = c.sys_id
  WHERE c.sys_status = 'C' AND c.sys_callback_call IS NULL AND c.sys_due_call > %s
- ORDER BY c.sys_due_call DESC, c.sys_id LIMIT 1"""
+ GROUP BY c.sys_id, c.sys_due_call
+ ORDER BY bool_or(l.origin = 'agent_callback') DESC, c.sys_due_call DESC, count(DISTINCT l.result_id) DESC,
+          c.sys_id LIMIT 1"""
 
 # What is compared with the report of the dialers.
 LOGGED = "SELECT count(*) FROM outbound.attempt_log WHERE counted"

@@ -24,7 +24,7 @@ from support.worker import Worker
 
 ROWS = 100_000
 CHANGES = 10_000
-ATTEMPTS = 25_000
+ATTEMPTS = 23_000
 NEW, UPDATE = "new customers", "changes"
 
 
@@ -162,11 +162,10 @@ class Demonstration:
         )
 
     def look_back(self) -> None:
-        """What befell a contact, and why another one has to wait."""
-        self.story.chapter("Two of them", "What befell one contact, and why another one is not called now.")
-        contact = self.database.value(queries.TALKED_TO)
+        """What befell a contact, and why it is not called now."""
+        self.story.chapter("One of them", "What befell a contact, and why it is not called now.")
+        contact = self.database.value(queries.WORTH_A_LOOK, self.clock)
         self.story.sql(self.database, queries.HISTORY.format(contact=contact))
-        contact = self.database.value(queries.WAITING, self.clock)
         self.story.sql(self.database, queries.EXPLANATION.format(contact=contact, at=self.clock))
 
     def create_job(self, name: str, append_type: str, files: dict[str, object]) -> None:

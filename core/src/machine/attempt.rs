@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-use super::{Category, Contact, Due, Limits, Micros, OpenAttempt, Record, Rules, result_id};
+use super::{Category, Contact, Limits, Micros, OpenAttempt, Record, Rules, result_id};
 use crate::status::RecordCode;
 
 /// Why an event was refused; the contact is as it was.
@@ -86,8 +86,10 @@ impl Contact {
     /// left as it is.
     ///
     /// # Errors
-    /// [`Refusal::Expired`] when the lease is over: the caller releases it.
+    /// Refused without a record in progress, and with [`Refusal::Expired`] when the lease is over: the caller
+    /// releases it.
     pub fn start(&mut self, at: Micros, until: Micros) -> Result<(), Refusal> {
+        self.in_progress()?;
         match &mut self.open {
             Some(open) if open.started_at.is_some() => Ok(()),
             Some(open) if open.until <= at => Err(Refusal::Expired),
@@ -103,21 +105,27 @@ impl Contact {
     /// R20: nothing was sent; the record is what it was before the claim.
     ///
     /// # Errors
-    /// [`Refusal::NotOpen`] without a record in progress.
+    /// Refused without a record in progress, and with [`Refusal::Started`] after the start: then there is
+    /// exactly one count (P20).
     pub fn release(&mut self, rules: &Rules) -> Result<(), Refusal> {
-        let open = self.open_in_progress()?;
-        if let Some(record) = self.record_mut(open.record) {
-            record.code = open.previous;
+        let open = self.in_progress()?;
+        if open.started_at.is_some() {
+            return Err(Refusal::Started);
+        }
+        let (id, previous) = (open.record, open.previous);
+        if let Some(record) = self.record_mut(id) {
+            record.code = previous;
         }
         self.open = None;
         self.derive(rules);
         Ok(())
     }
 
-    /// R21–R29: the attempt has a result. Returns whether it counted.
+    /// R20–R29: the attempt has a result. Returns whether it counted.
     ///
     /// # Errors
-    /// Refused without a record in progress, and for `not_found` where the unit is no conversation.
+    /// Refused without a record in progress, for `not_performed` after the start, and for `not_found` where
+    /// the unit is no conversation.
     pub fn settle(
         &mut self,
         reported: Reported<'_>,
@@ -125,15 +133,10 @@ impl Contact {
         policy: &Policy,
         rules: &Rules,
     ) -> Result<bool, Refusal> {
-        let open = self.open_in_progress()?;
         if reported.category == Category::NotPerformed {
-            // R20 is for attempts that never started; after the start there is exactly one count (P20).
-            return if open.started_at.is_some() {
-                Err(Refusal::Started)
-            } else {
-                self.release(rules).map(|()| false)
-            };
+            return self.release(rules).map(|()| false);
         }
+        let open = self.in_progress()?.clone();
         let record = self.record_mut(open.record).ok_or(Refusal::NotOpen)?;
         if reported.category == Category::NotFound && !record.is_conversation {
             return Err(Refusal::NoConversation);
@@ -154,9 +157,12 @@ impl Contact {
                     ..open
                 });
             }
-            Category::Success | Category::WrongParty | Category::Invalid => {
-                record.code = RecordCode::Uncallable;
-            }
+            Category::Success
+            | Category::WrongParty
+            | Category::Invalid
+            | Category::Suppressed
+            | Category::Manual
+            | Category::Removed => record.code = RecordCode::Uncallable,
             Category::NotFound => record.code = RecordCode::Purged,
             Category::Unknown if !policy.retry_unknown => record.code = RecordCode::Uncallable,
             category => retry(record, category, at, &policy.limits),
@@ -247,10 +253,10 @@ impl Contact {
     }
 
     /// The attempt under way, if its record is in progress.
-    fn open_in_progress(&self) -> Result<OpenAttempt, Refusal> {
+    fn in_progress(&self) -> Result<&OpenAttempt, Refusal> {
         let open = self.open.as_ref().ok_or(Refusal::NotOpen)?;
         match self.record(open.record).map(|record| record.code) {
-            Some(RecordCode::InProgress) => Ok(open.clone()),
+            Some(RecordCode::InProgress) => Ok(open),
             Some(RecordCode::Queued) => Err(Refusal::Queued),
             _ => Err(Refusal::NotOpen),
         }
@@ -301,16 +307,4 @@ fn retry(record: &mut Record, category: Category, at: Micros, limits: &Limits) {
     } else {
         (RecordCode::Callable, None)
     };
-}
-
-impl Due {
-    /// Whether the moment has come.
-    #[must_use]
-    pub fn has_come(self, at: Micros) -> bool {
-        match self {
-            Self::Now => true,
-            Self::At(moment) => moment <= at,
-            Self::Never => false,
-        }
-    }
 }

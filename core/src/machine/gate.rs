@@ -69,6 +69,7 @@ pub fn choose<'c>(
     candidates()
         .filter(|r| r.code != RecordCode::AgentCallback)
         .filter(|r| !claimant.limits.record_exhausted(r))
+        .filter(|r| record_spaced_from(r, claimant.limits) <= Some(at))
         .min_by_key(|r| (r.attempts, r.position, r.id))
 }
 
@@ -105,7 +106,7 @@ fn contact_limit(contact: &Contact, claimant: Claimant<'_>) -> Option<(&'static 
     None
 }
 
-/// G6: the moment from which the contact may be attempted automatically: by the campaign of its latest
+/// G6 of the contact: the moment from which it may be attempted automatically, by the campaign of its latest
 /// attempt and by the one that asks, whichever is later.
 fn spaced_from(contact: &Contact, limits: &Limits) -> Option<Micros> {
     let own = contact
@@ -113,6 +114,14 @@ fn spaced_from(contact: &Contact, limits: &Limits) -> Option<Micros> {
         .filter(|_| !limits.minimum_per_record)
         .map(|moment| moment.saturating_add(limits.minimum));
     own.max(contact.wait_until)
+}
+
+/// G6 of a record, where the minimum time of the campaign that asks concerns records by themselves.
+fn record_spaced_from(record: &Record, limits: &Limits) -> Option<Micros> {
+    record
+        .last_attempt_at
+        .filter(|_| limits.minimum_per_record)
+        .map(|moment| moment.saturating_add(limits.minimum))
 }
 
 /// Every gate of the contact itself, in the order in which a claim meets them. `blocked` names the
@@ -234,7 +243,13 @@ fn spacing_gate(
     at: Micros,
     claimable: &[&Record],
 ) -> Gate {
-    let from = spaced_from(contact, claimant.limits);
+    // Of records that wait by themselves, the first is enough.
+    let record_from = claimable
+        .iter()
+        .filter(|r| r.code != RecordCode::AgentCallback)
+        .map(|r| record_spaced_from(r, claimant.limits))
+        .min();
+    let from = spaced_from(contact, claimant.limits).max(record_from.flatten());
     let late_enough = from <= Some(at);
     // A callback waits for nothing but its own moment.
     let callback = next_callback(claimable);
@@ -247,7 +262,10 @@ fn spacing_gate(
             "spacing",
             passes,
             match from {
-                None => "the contact was never attempted".to_owned(),
+                None if contact.last_attempt_at.is_none() => {
+                    "the contact was never attempted".to_owned()
+                }
+                None => "no least time between attempts holds for it".to_owned(),
                 Some(_) if passes && !late_enough => "an agent's callback does not wait".to_owned(),
                 Some(moment) if late_enough => {
                     format!(
@@ -392,26 +410,4 @@ pub fn shown(moment: Micros) -> String {
         || moment.to_string(),
         |moment| moment.format("%Y-%m-%d %H:%M:%SZ").to_string(),
     )
-}
-
-/// Whether a scan by due moment may find the contact for a claim, callbacks by agents aside: what the
-/// stored due moment must imply for every contact that [`choose`] accepts.
-#[must_use]
-pub fn may_be_found(contact: &Contact, kind: ConversationType, at: Micros) -> bool {
-    contact.due[kind as usize].has_come(at)
-        || contact.callbacks[kind as usize].is_some_and(|moment| moment <= at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::machine::Due;
-
-    #[test]
-    fn a_moment_is_shown_in_utc() {
-        assert_eq!(shown(0), "1970-01-01 00:00:00Z");
-        assert_eq!(shown(i64::MAX), i64::MAX.to_string());
-        assert!(Due::Now < Due::At(i64::MIN));
-        assert!(Due::At(i64::MAX) < Due::Never);
-    }
 }

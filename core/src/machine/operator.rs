@@ -72,21 +72,16 @@ impl Contact {
     /// [`Refusal::Busy`].
     pub fn reevaluate(&mut self, rules: &Rules) -> Result<usize, Refusal> {
         match self.change(None, rules, false, |record| {
-            let limits = record.last_campaign.and_then(|id| rules.limits.get(&id))?;
-            match record.code {
-                RecordCode::Exhausted if !limits.record_exhausted(record) => {
-                    record.code = RecordCode::Callable;
-                    Some(())
-                }
-                RecordCode::Callable | RecordCode::AutoScheduled
-                    if limits.record_exhausted(record) =>
-                {
-                    record.code = RecordCode::Exhausted;
-                    record.scheduled_at = None;
-                    Some(())
-                }
-                _ => None,
-            }
+            let code = untried_code(record, rules);
+            let crosses = match record.code {
+                RecordCode::Exhausted => code == RecordCode::Callable,
+                RecordCode::Callable | RecordCode::AutoScheduled => code == RecordCode::Exhausted,
+                _ => false,
+            };
+            crosses.then(|| {
+                record.code = code;
+                record.scheduled_at = None;
+            })
         }) {
             Err(Refusal::Nothing) => {
                 // The limits of the contact and of its types may have changed all the same.

@@ -67,12 +67,6 @@ pub enum Event {
     Control { name: String, control: Control },
     /// An attempt control is changed.
     AlterControl { name: String, control: Control },
-    /// A wrap-up code is set.
-    WrapUp {
-        code: String,
-        contact_uncallable: bool,
-        number_uncallable: bool,
-    },
     /// A do-not-contact list is made.
     Suppression { name: String, applies_to_all: bool },
     /// Units are put on a do-not-contact list.

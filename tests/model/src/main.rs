@@ -119,6 +119,10 @@ async fn prepare(client: &Client) -> Result<u64> {
         let allow = "SELECT outbound.set_inbox($1, may_write_first => true)";
         client.execute(allow, &[&kind.inbox()]).await?;
     }
+    for (code, contact, number) in model::settings::WRAP_UP_CODES {
+        let set = "SELECT outbound.set_wrap_up_code($1, $2, $3)";
+        client.execute(set, &[&code, &contact, &number]).await?;
+    }
     let used = "SELECT coalesce(max(substring(name from '^run ([0-9]+) ')::bigint), 0) FROM (
                     SELECT name FROM outbound.list UNION ALL SELECT name FROM outbound.campaign
                     UNION ALL SELECT name FROM outbound.calendar UNION ALL SELECT name FROM outbound.attempt_control) AS n";

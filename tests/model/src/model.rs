@@ -35,8 +35,6 @@ pub struct World {
     pub calendars: BTreeMap<String, Calendar>,
     /// Attempt controls by name.
     pub controls: BTreeMap<String, Control>,
-    /// Wrap-up codes: contact uncallable, number uncallable.
-    pub wrap_up_codes: BTreeMap<String, (bool, bool)>,
     /// Do-not-contact lists by name.
     pub suppression: BTreeMap<String, Suppression>,
     /// Conversations by id.

@@ -35,17 +35,6 @@ impl Run<'_> {
                 )
                 .await
             }
-            Event::WrapUp {
-                code,
-                contact_uncallable,
-                number_uncallable,
-            } => {
-                self.run(
-                    "SELECT outbound.set_wrap_up_code($1, $2, $3)",
-                    &[code, contact_uncallable, number_uncallable],
-                )
-                .await
-            }
             Event::Suppression {
                 name,
                 applies_to_all,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::model::settings::{Category, Kind, Time, UnitType};
+use crate::model::settings::{Category, Kind, Time, UnitType, WRAP_UP_CODES};
 use crate::model::{Attempt, Stage, World};
 use crate::random::Random;
 
@@ -253,7 +253,7 @@ impl Generator {
     }
 
     fn wrap_up_code(&mut self) -> Option<String> {
-        let (code, ..) = self.random.pick(&setup::WRAP_UP_CODES)?;
+        let (code, ..) = self.random.pick(&WRAP_UP_CODES)?;
         self.random.chance(85).then(|| (*code).to_owned())
     }
 

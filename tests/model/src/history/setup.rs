@@ -11,14 +11,6 @@ use crate::random::Random;
 
 use super::{Column, Event, Upload};
 
-/// Wrap-up codes that every history has, with their two switches; one more is never set.
-pub const WRAP_UP_CODES: [(&str, bool, bool); 4] = [
-    ("done", true, true),
-    ("other", false, true),
-    ("hung up", false, false),
-    ("odd", true, false),
-];
-
 const COLUMNS: [(&str, UnitType, Option<Kind>); 6] = [
     ("phone", UnitType::Phone, Some(Kind::Call)),
     ("mobile", UnitType::Phone, Some(Kind::Call)),
@@ -31,14 +23,7 @@ const COLUMNS: [(&str, UnitType, Option<Kind>); 6] = [
 /// The events that set a history up. A fair one can be drained (P27): it has limits everywhere, and
 /// nothing but time keeps a contact from being attempted.
 pub fn events(random: &mut Random, fair: bool) -> Vec<Event> {
-    let mut events: Vec<Event> = WRAP_UP_CODES
-        .iter()
-        .map(|(code, contact, number)| Event::WrapUp {
-            code: (*code).to_owned(),
-            contact_uncallable: *contact,
-            number_uncallable: *number,
-        })
-        .collect();
+    let mut events = Vec::new();
     let calendars = if fair { 0 } else { random.below(3) };
     for number in 0..calendars {
         events.push(Event::Calendar {

@@ -219,14 +219,6 @@ impl World {
                 self.controls.insert(name.clone(), control.clone());
             }
             Event::AlterControl { name, control } => self.alter_control(name, control),
-            Event::WrapUp {
-                code,
-                contact_uncallable,
-                number_uncallable,
-            } => {
-                self.wrap_up_codes
-                    .insert(code.clone(), (*contact_uncallable, *number_uncallable));
-            }
             Event::Suppression {
                 name,
                 applies_to_all,

@@ -1,7 +1,7 @@
 //! The dialer's calls about attempts that it has (contact-lists §7.2, §8.2, §9).
 
 use super::apply::{Answer, Row};
-use super::settings::{Category, Kind, Time, UnitType};
+use super::settings::{Category, Kind, Time, UnitType, WRAP_UP_CODES};
 use super::{Attempt, Contact, Stage, World};
 
 impl World {
@@ -102,8 +102,26 @@ impl World {
         }
     }
 
-    /// Step 3 of §8.2: the result.
+    /// Step 3 of §8.2: the result. The log keeps the dialog that was named with it.
     pub(super) fn settle(
+        &mut self,
+        attempt: usize,
+        result: Category,
+        ended: bool,
+        dialog: Option<String>,
+        dialer: Option<&str>,
+        at: Time,
+    ) -> Row {
+        let row = self.settle_with(attempt, result, ended, dialog.clone(), dialer, at);
+        if row.changed
+            && let Some(of) = self.attempts.get_mut(attempt)
+        {
+            of.dialog = dialog;
+        }
+        row
+    }
+
+    fn settle_with(
         &mut self,
         attempt: usize,
         result: Category,
@@ -239,11 +257,10 @@ impl World {
             Stage::Claimed | Stage::Started => return self.row(attempt, &["refused"]),
             _ => return self.over(attempt, &of),
         }
-        match code
-            .and_then(|code| self.wrap_up_codes.get(code))
-            .copied()
-            .unwrap_or((true, true))
-        {
+        let known = WRAP_UP_CODES
+            .iter()
+            .find(|(known, ..)| Some(*known) == code);
+        match known.map_or((true, true), |(_, contact, number)| (*contact, *number)) {
             (true, _) => self.close(attempt),
             (false, true) => {
                 self.on_record(attempt, |record| {

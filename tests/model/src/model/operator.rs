@@ -75,9 +75,12 @@ impl World {
             };
             let mut changed = false;
             for record in &mut known.records {
-                let never_valid = record.code == 'U'
-                    && record.attempts == 0
-                    && record.last_result == Some(Category::Invalid);
+                // What never was valid, and what is no longer the contact's, must not be called.
+                let gone = record.code == 'U'
+                    && match record.last_result {
+                        Some(Category::Invalid) => record.attempts == 0,
+                        result => result == Some(Category::Removed),
+                    };
                 let code = if zero {
                     'C'
                 } else {
@@ -86,7 +89,7 @@ impl World {
                 let stays = record.code == code && !(zero && record.attempts > 0);
                 if unit.is_some_and(|unit| unit != record.unit)
                     || record.kind.is_none()
-                    || never_valid
+                    || gone
                     || stays
                 {
                     continue;

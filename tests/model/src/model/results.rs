@@ -44,7 +44,6 @@ impl World {
         };
         let started = *of.started_at.get_or_insert(of.claimed_at);
         of.result = Some(category);
-        of.dialog.clone_from(&dialog);
         of.counted = true;
         let of = of.clone();
         let control = self.control_of(&of.campaign);

@@ -14,6 +14,14 @@ pub type Time = i64;
 /// Minimum minutes without any setting (contact-lists §11).
 const DEFAULT_MINIMUM_MINUTES: i64 = 5;
 
+/// Wrap-up codes that there are, with their two switches: contact uncallable, number uncallable.
+pub const WRAP_UP_CODES: [(&str, bool, bool); 4] = [
+    ("done", true, true),
+    ("other", false, true),
+    ("hung up", false, false),
+    ("odd", true, false),
+];
+
 /// A conversation type (contact-lists §1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -57,13 +57,6 @@ impl Played {
                 status: "resolved".to_owned(),
             });
         }
-        for (code, contact, number) in crate::history::setup::WRAP_UP_CODES {
-            played.happen(Event::WrapUp {
-                code: code.to_owned(),
-                contact_uncallable: contact,
-                number_uncallable: number,
-            });
-        }
         played.happen(Event::Control {
             name: "k".to_owned(),
             control,
