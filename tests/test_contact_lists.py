@@ -170,24 +170,11 @@ DOCUMENTED_CONTACT = """
     sys_last_attempt_cld_id bigint"""
 #: What a list keeps for its own use, between the documented columns and the user's.
 INTERNAL = [
-    "sys_unit_types",
-    "sys_last_attempt_at",
-    "sys_wait_until",
-    "sys_due_call",
-    "sys_due_email",
-    "sys_due_social_media",
-    "sys_callback_call",
-    "sys_callback_email",
-    "sys_callback_social_media",
-    "sys_open_attempt_id",
-    "sys_open_record_id",
-    "sys_open_campaign_id",
-    "sys_open_dialer",
-    "sys_open_claimed_at",
-    "sys_open_started_at",
-    "sys_open_until",
-    "sys_open_previous",
-]
+    "sys_unit_types", "sys_last_attempt_at", "sys_wait_until", "sys_due_call", "sys_due_email",
+    "sys_due_social_media", "sys_callback_call", "sys_callback_email", "sys_callback_social_media",
+    "sys_open_attempt_id", "sys_open_record_id", "sys_open_campaign_id", "sys_open_dialer",
+    "sys_open_claimed_at", "sys_open_started_at", "sys_open_until", "sys_open_previous",
+]  # fmt: skip
 DOCUMENTED_DETAIL = """
     list_id integer, sys_id bigint, sys_contact_id text, sys_channel_user text,
     sys_channel_user_type outbound.unit_type, sys_cl_source_column text,

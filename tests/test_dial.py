@@ -384,7 +384,7 @@ def test_progress_is_drawn_on_a_terminal_and_nowhere_else(database: Database, di
         assert part in finished.stdout
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [build.worker(), *arguments],
+        [build.worker(dialer.profile), *arguments],
         env=dialer.environment({"TERM": "xterm"}),
         stdout=subprocess.PIPE,
         stderr=theirs,

@@ -86,7 +86,7 @@ def use_campaigns(database: Database) -> None:
     query("SELECT outbound.exclude('numbered', '2')")
     query("SELECT outbound.exclude('numbered', '1', at => '2020-01-01')")
     query(
-        "INSERT INTO outbound.maintenance_log (duty, seconds, sqlstate, message) VALUES ('x', 1, '40P01', 'y')"
+        "INSERT INTO outbound.maintenance_log (duty, seconds, sqlstate, message) VALUES ('x', 1, '40P01', '')"
     )
 
 

@@ -1,7 +1,7 @@
 """What a claim of 100 costs, whatever the list: how large, how much of it is claimable, worked, suppressed.
 
-One dialer claims and settles, again and again; the cost is the mean of its claims, those among them that
-have to look from the beginning of the list. A sweep changes one thing and leaves the others as they are: a
+One dialer claims and settles, again and again, in rounds that begin after a rest, when it has to look from the
+beginning of the list; the cost is the mean of a round's claims, of several rounds the median. A sweep changes one thing and leaves the others as they are: a
 list of 1,000,000 contacts with 3 records each, untouched, none suppressed, few other lists. Flat means that
 all costs of a sweep are within 25 % of one that could be named: the largest is at most 1.25 / 0.75 of the
 smallest.
@@ -19,14 +19,16 @@ from dataclasses import dataclass, field
 
 from bench import lists, plans
 from bench.dialers import BATCH, Cost, Dialer, dial, maintained
-from bench.harness import CONTACTS, LARGE, OUTPUT, Bench
+from bench.harness import CONTACTS, LARGE, OUTPUT, ROUNDS, Bench, median
 from bench.lists import DialedList
 from support.contacts import RULES
 
 _FLAT = 1.25 / 0.75
 #: Claims that are measured at a point: as many as its contacts allow, and where those are few, again.
 _MOST_CALLS = 200
-_ENOUGH_CALLS = 60
+_ENOUGH_CALLS = 40
+#: The fewest claims of a round, where there are several.
+_ROUND = 20
 _MOST_TURNS = 8
 #: Seconds after which a dialer looks at a list from its beginning again.
 _REST = 1.2
@@ -64,14 +66,18 @@ class Points:
     costs: dict[str, dict[str, Cost]] = field(default_factory=lambda: defaultdict(dict))
     rows: list[tuple[str, str, int, float, float]] = field(default_factory=list)
 
-    def add(self, sweep: str, point: str, calls: list[Cost]) -> Cost:
-        """Add a point by the costs of its claims, and return their mean."""
-        cost = Cost(statistics.mean(c.ms for c in calls), statistics.mean(c.cpu_ms for c in calls))
+    def add(self, sweep: str, point: str, rounds: list[list[Cost]]) -> Cost:
+        """Add a point by the costs of its claims, and return what is taken as the cost."""
+        cost = Cost(
+            median(statistics.mean(call.ms for call in calls) for calls in rounds),
+            median(statistics.mean(call.cpu_ms for call in calls) for calls in rounds),
+        )
+        calls = sum(map(len, rounds))
         self.costs[sweep][point] = cost
-        self.rows.append((sweep, point, len(calls), cost.ms, cost.cpu_ms))
+        self.rows.append((sweep, point, calls, cost.ms, cost.cpu_ms))
         self.bench.figures.note(
             f"{sweep} {point}: {cost.ms:.2f} ms a claim, {cost.cpu_ms:.2f} ms of them CPU"
-            f" ({cost.cpu_ms / cost.ms:.0%}); mean of {len(calls)}"
+            f" ({cost.cpu_ms / cost.ms:.0%}); {calls} claims"
         )
         return cost
 
@@ -128,8 +134,8 @@ def _by_suppressed(bench: Bench, points: Points, dialed: DialedList) -> None:
     bench.database.query("VACUUM (ANALYZE) outbound.suppression_entry")
     for percent in _SUPPRESSED:
         calls = _calls(_PORTION * dialed.contacts)
-        costs = _claims(bench, dialed, calls, campaign=f"Suppressed {percent} %")
-        points.add("suppressed share", f"{percent} %", costs)
+        rounds = _claims(bench, dialed, calls, campaign=f"Suppressed {percent} %")
+        points.add("suppressed share", f"{percent} %", rounds)
 
 
 def _by_worked(bench: Bench, points: Points, dialed: DialedList) -> None:
@@ -151,14 +157,14 @@ def _by_claimable(bench: Bench, points: Points) -> None:
     for one_of in sorted({min(one_of, contacts // 300 // 2 * 2) for one_of in _ONE_OF}):
         dialed = lists.load(bench.database, f"One of {one_of}", contacts, every=one_of)
         calls = _calls(0.8 * contacts / one_of - BATCH)
-        costs = _claims(bench, dialed, calls)
+        rounds = _claims(bench, dialed, calls)
         # Every second contact in between waits, and can be woken up once.
         for turn in range(min(_MOST_TURNS, one_of // 2)):
-            if len(costs) >= _ENOUGH_CALLS:
+            if len(rounds) * calls >= _ENOUGH_CALLS:
                 break
             dialed.wake(turn)
-            costs += _claims(bench, dialed, calls)
-        points.add("claimable share", f"{1 / one_of:.2%}", costs)
+            rounds += _claims(bench, dialed, calls)
+        points.add("claimable share", f"{1 / one_of:.2%}", rounds)
 
 
 def _by_lists(bench: Bench, points: Points) -> None:
@@ -173,18 +179,23 @@ def _by_lists(bench: Bench, points: Points) -> None:
             given = {"first": present + 1, "last": count, "columns": json.dumps(RULES)}
             dialed.query(_MAKE_LISTS, **given)
             present = count
-        costs = _claims(bench, dialed, _calls(0.25 * dialed.contacts))
-        points.add("number of lists", f"{count:,}", costs)
+        points.add("number of lists", f"{count:,}", _claims(bench, dialed, _calls(0.25 * dialed.contacts)))
     cluster.drop_database(database.name)
 
 
-def _claims(bench: Bench, dialed: DialedList, calls: int, campaign: str = "") -> list[Cost]:
-    """Return the costs of so many claims by a dialer that has made its plans and rested since."""
+def _claims(bench: Bench, dialed: DialedList, calls: int, campaign: str = "") -> list[list[Cost]]:
+    """Return the costs of so many claims by a dialer that has made its plans, in rounds after a rest."""
+    rounds = ROUNDS if calls >= ROUNDS * _ROUND else 1
     with Dialer(dialed.database, campaign or dialed.campaign) as dialer:
         dialer.turn()
         bench.settle()
-        time.sleep(_REST)
-        return [dialer.turn() for _ in range(calls)]
+        costs = []
+        for number in range(rounds):
+            time.sleep(_REST)
+            costs.append(
+                [dialer.turn() for _ in range(calls * number // rounds, calls * (number + 1) // rounds)]
+            )
+        return costs
 
 
 def _calls(contacts: float) -> int:

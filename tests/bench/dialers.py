@@ -5,6 +5,7 @@ values as the server sent them, so that it spends next to nothing on its own sid
 periodic duties are done as often as the background worker does them.
 """
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -150,5 +151,4 @@ def array(numbers: Sequence[str]) -> str:
 
 def percentile(times: Sequence[float], percent: float) -> float:
     """Return the time that so many of a hundred do not exceed."""
-    ordered = sorted(times)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+    return sorted(times)[math.ceil(len(times) * percent / 100) - 1]

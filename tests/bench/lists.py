@@ -68,18 +68,19 @@ INSERT INTO {table} (list_id, sys_id, sys_contact_id, sys_channel_user, sys_chan
     sys_cl_source_column, sys_conversation_type, sys_inbox_id,
     sys_status, sys_attempts, sys_attempts_noanswer,
     sys_scheduled_at, sys_last_attempt_datetime, sys_last_attempt_dialer_attempt_result_id)
-SELECT {list}, 3::bigint * i - 3 + u.n, c.id, u.value, u.type::outbound.unit_type,
-       u.source, b.conversation_type, b.inbox_id,
+SELECT {list}, 3::bigint * i - 3 + u.n, c.id, u.value, u.type,
+       u.source, u.kind, u.inbox,
        CASE WHEN NOT w.attempted THEN 'C' WHEN c.closed THEN 'U' ELSE 'O' END::"char",
        CASE WHEN w.attempted THEN 1 ELSE 0 END, CASE WHEN w.attempted AND NOT c.closed THEN 1 ELSE 0 END,
        CASE WHEN w.attempted AND NOT c.closed THEN now() + interval '1 day' END,
        CASE WHEN w.attempted THEN now() - interval '1 day' END,
        CASE WHEN w.attempted THEN CASE WHEN c.closed THEN {success} ELSE {noanswer} END END
 FROM {states} CROSS JOIN LATERAL (
-    VALUES (1, c.mobile, 'phone', 'phone_mobile', 'Voice'), (2, c.home, 'phone', 'phone_home', 'Voice'),
-           (3, c.email, 'email', 'email', 'Mail')) AS u (n, value, type, source, inbox)
-CROSS JOIN LATERAL (SELECT NOT c.untouched AND u.n = 1 AS attempted) AS w
-JOIN outbound.inbox AS b ON b.name = u.inbox"""
+    VALUES (1, c.mobile, 'phone'::outbound.unit_type, 'phone_mobile',
+            'call'::outbound.conversation_type, {voice}),
+           (2, c.home, 'phone', 'phone_home', 'call', {voice}),
+           (3, c.email, 'email', 'email', 'email', {mail})) AS u (n, value, type, source, kind, inbox)
+CROSS JOIN LATERAL (SELECT NOT c.untouched AND u.n = 1 AS attempted) AS w"""
 
 _UNTOUCHED = """
 SELECT count(*) FROM {table} WHERE sys_attempts = 0 AND sys_status = 'C' AND sys_status_call = 'C'"""
@@ -147,10 +148,13 @@ def load(database: Database, name: str, contacts: int, *, every: int = 1) -> Dia
     )
     table = database.value("SELECT table_name FROM outbound.list WHERE list_id = %s", list_id)
     results = dict(database.query("SELECT name, result_id FROM outbound.attempt_result"))
+    inboxes = dict(database.query("SELECT name, inbox_id FROM outbound.inbox"))
     given = {
         "list": sql.Literal(list_id),
         "success": sql.Literal(results["success"]),
         "noanswer": sql.Literal(results["noanswer"]),
+        "voice": sql.Literal(inboxes["Voice"]),
+        "mail": sql.Literal(inboxes["Mail"]),
         "states": sql.SQL(_STATES).format(count=sql.Literal(contacts), every=sql.Literal(every)),
     }
     records = f"{table}_detail"
@@ -188,8 +192,6 @@ def _fill(database: Database, table: str, statement: sql.Composed) -> None:
     keys = database.query(_KEYS, f"outbound_list.{sql.Identifier(table).as_string()}")
     with database.connect() as connection:
         connection.execute("SET maintenance_work_mem = '512MB'")
-        # The other connection has the other core.
-        connection.execute("SET max_parallel_maintenance_workers = 0")
         for drop, _ in keys:
             connection.execute(drop.encode())
         connection.execute(statement)

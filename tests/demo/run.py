@@ -133,8 +133,8 @@ class Demonstration:
         """A campaign on the list, and two dialers that work it."""
         self.story.chapter(
             "A campaign",
-            "It calls those who owe more than 1,900, in office hours, and not too often. Two simulated "
-            "dialers work it by a clock that begins on Monday morning and moves on when nobody is due.",
+            "It calls those who owe more than 1,900, in office hours and not too often. Two simulated "
+            "dialers work it, by a clock that starts on Monday and moves on when nobody is due.",
         )
         self.story.typed(queries.LIMITS)
         self.database.query(queries.LIMITS)

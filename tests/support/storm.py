@@ -20,12 +20,12 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from support import paths, processes
+from support import build, paths, processes
 from support.cluster import Database
 from support.dialing import create_campaign, create_people, dialer_role, people
 from support.worker import Worker
 
-CONTACTS = 400
+CONTACTS = 800
 #: Dialers of each campaign; together they are 16.
 BAD_DIALERS, GOOD_DIALERS = 6, 2
 #: Seconds: the shortest lease there is.
@@ -75,7 +75,6 @@ class Storm:
     folder: Path
     over: threading.Event = field(default_factory=threading.Event)
     problems: list[str] = field(default_factory=list)
-    in_the_way: int = 0
     dialers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     draw: random.Random = field(default_factory=lambda: random.Random(5))
 
@@ -99,8 +98,6 @@ class Storm:
                 while not self.over.wait(pause * draw.random() * 2):
                     try:
                         action(connection)
-                    except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
-                        self.in_the_way += 1
                     except Exception as error:
                         self.problems.append(f"{action}: {error!r}")
 
@@ -163,6 +160,7 @@ class Storm:
     def rage(self, seconds: float) -> None:
         """Let everything happen at once, for a while, and end it."""
         good = Worker(self.folder / "good", self.database, user=dialer_role(self.database))
+        build.worker(good.profile)
         for name in LIMITS:
             for number in range(BAD_DIALERS):
                 self.start_dialer(f"{name}-{number}")
@@ -202,6 +200,10 @@ class Storm:
             dialer.terminate()
         for dialer in self.dialers.values():
             dialer.wait(20)
+
+    def in_the_way(self) -> int:
+        """Return how often a dialer's call failed because another transaction was in its way."""
+        return sum(note["kind"] == "in the way" for _, notes in self.notes() for note in notes)
 
     def end(self) -> None:
         """End whatever still goes on."""

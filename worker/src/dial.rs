@@ -186,7 +186,7 @@ pub async fn dial_all(
         dialers.spawn(async move {
             let mut dialer = Dialer::new(
                 name_of(&shared.plan, number),
-                shared_random(&shared, number),
+                random_of(&shared.plan, number),
             );
             let ended = dialer.work(&databases, &shared).await;
             (dialer.into_tally(), ended)
@@ -252,8 +252,8 @@ fn name_of(plan: &Plan, number: u16) -> String {
 }
 
 /// Each dialer draws for itself, so that one does not change what another draws.
-fn shared_random(shared: &Shared, number: u16) -> Random {
-    Random::new(shared.plan.seed, u64::from(number))
+fn random_of(plan: &Plan, number: u16) -> Random {
+    Random::new(plan.seed, u64::from(number))
 }
 
 /// A line that is drawn on a terminal, and nowhere else.

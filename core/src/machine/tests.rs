@@ -1,8 +1,9 @@
 //! What must hold for the status machine.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used)]
 
 mod callbacks;
 mod contacts;
+mod endings;
 mod explained;
 mod gates;
 mod history;
@@ -367,7 +368,14 @@ fn the_delay_is_the_categorys_own_or_the_minimum_and_never_less_than_the_minimum
 #[test]
 fn types_of_units_are_bits() {
     let rules = Rules::default();
-    for (units, bits) in [("", 0), ("?", 0), ("cc", 1), ("e", 2), ("vc", 5), ("cem", 7)] {
+    for (units, bits) in [
+        ("", 0),
+        ("?", 0),
+        ("cc", 1),
+        ("e", 2),
+        ("vc", 5),
+        ("cem", 7),
+    ] {
         assert_eq!(new_contact(units, &rules).unit_types(), bits, "{units}");
     }
 }

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 
 use outbound_core::machine::{MINUTE, Micros};
-use outbound_core::unit::ConversationType;
 
 use super::catalog::{self, Campaign};
 use super::spi::{self, Arg};
@@ -73,14 +72,13 @@ pub fn of_campaign(campaign: &Campaign, at: Micros) -> Room {
     room
 }
 
-/// The rates of all inboxes of a conversation type that have one, by inbox. Makes other claims from them wait
-/// until this transaction has ended; in one order, so that no two wait for each other.
-pub fn take_inbox_turns(kind: ConversationType) -> HashMap<i64, i32> {
+/// The rates of all inboxes that have one, by inbox. Makes other claims wait until this transaction has ended;
+/// in one order, so that no two wait for each other.
+pub fn take_inbox_turns() -> HashMap<i64, i32> {
     let mut rates = Vec::new();
     spi::execute(
-        "SELECT i.inbox_id, i.max_per_minute FROM outbound.inbox AS i \
-         WHERE i.max_per_minute IS NOT NULL AND i.conversation_type::text = $1 ORDER BY i.inbox_id",
-        &[Arg::Text(kind.as_str())],
+        "SELECT i.inbox_id, i.max_per_minute FROM outbound.inbox AS i WHERE i.max_per_minute IS NOT NULL ORDER BY i.inbox_id",
+        &[],
         |row| rates.extend(row.int8(0).zip(row.int4(1))),
     );
     for (inbox, _) in &rates {

@@ -170,6 +170,11 @@ fn active_campaigns() -> Vec<i64> {
 /// what one of them cannot use is for the next (contact-lists §8.1).
 fn by_priority(ids: &[i64], n: usize, dialer: &str, at: Micros) -> Vec<Claimed> {
     let mut campaigns: Vec<_> = ids.iter().filter_map(|id| catalog::campaign(*id)).collect();
+    // All turns before the first claim, and in one order: claims that wait for each other would hang.
+    for campaign in &campaigns {
+        capacity::take_turn(campaign);
+    }
+    let mut rates = InboxRates::take_turns(at);
     campaigns.sort_by_key(|campaign| std::cmp::Reverse(campaign.settings.priority));
     let mut claimed = Vec::new();
     for equals in campaigns.chunk_by_mut(|a, b| a.settings.priority == b.settings.priority) {
@@ -179,27 +184,38 @@ fn by_priority(ids: &[i64], n: usize, dialer: &str, at: Micros) -> Vec<Claimed> 
         equals.rotate_left(first);
         for (place, campaign) in equals.iter().enumerate() {
             let share = (n - claimed.len()).div_ceil(equals.len() - place);
-            claimed.extend(claim_of(campaign, share, dialer, at));
+            claimed.extend(claim_of(campaign, share, dialer, at, &mut rates));
         }
         // What was left over by some may be had from others.
         for campaign in equals.iter() {
             if claimed.len() < n && ids.len() > 1 {
-                claimed.extend(claim_of(campaign, n - claimed.len(), dialer, at));
+                claimed.extend(claim_of(
+                    campaign,
+                    n - claimed.len(),
+                    dialer,
+                    at,
+                    &mut rates,
+                ));
             }
         }
     }
+    rates.note(at);
     claimed
 }
 
-fn claim_of(campaign: &Campaign, n: usize, dialer: &str, at: Micros) -> Vec<Claimed> {
+fn claim_of(
+    campaign: &Campaign,
+    n: usize,
+    dialer: &str,
+    at: Micros,
+    rates: &mut InboxRates,
+) -> Vec<Claimed> {
     let mut claimed = Vec::new();
     if !is_open(campaign, at) {
         return claimed;
     }
-    capacity::take_turn(campaign);
     let room = capacity::of_campaign(campaign, at);
     let wanted = n.min(usize::try_from(room.free).unwrap_or(0));
-    let mut rates = InboxRates::of(campaign, at);
     for group in [Group::Callback, Group::Retry, Group::Fresh] {
         for entry in &campaign.lists {
             if claimed.len() >= wanted {
@@ -214,14 +230,13 @@ fn claim_of(campaign: &Campaign, n: usize, dialer: &str, at: Micros) -> Vec<Clai
                     dialer,
                     at,
                 };
-                search.collect(wanted, &mut claimed, &mut rates);
+                search.collect(wanted, &mut claimed, rates);
             }
         }
     }
     if campaign.settings.max_per_minute.is_some() && !claimed.is_empty() {
         capacity::note("campaign_id", campaign.id, claimed.len(), at);
     }
-    rates.note(at);
     claimed
 }
 
@@ -467,8 +482,8 @@ struct InboxRates {
 }
 
 impl InboxRates {
-    fn of(campaign: &Campaign, at: Micros) -> Self {
-        let rates = capacity::take_inbox_turns(campaign.kind).into_iter();
+    fn take_turns(at: Micros) -> Self {
+        let rates = capacity::take_inbox_turns().into_iter();
         Self {
             free: rates
                 .map(|(inbox, limit)| (inbox, capacity::of_rate(inbox, limit, at).free))

@@ -11,8 +11,14 @@ fn r34_an_agent_plans_a_callback_which_is_not_counted_again() {
     assert!(!story.callback(HOUR));
     assert_eq!(story.codes(), "C CCF SC");
     assert_eq!(story.scheduled(1), Some(story.now + HOUR));
-    assert_eq!(story.contact.callbacks, [Some(story.now + HOUR), None, None]);
-    assert_eq!((story.contact.attempts, story.contact.open.clone()), (1, None));
+    assert_eq!(
+        story.contact.callbacks,
+        [Some(story.now + HOUR), None, None]
+    );
+    assert_eq!(
+        (story.contact.attempts, story.contact.open.clone()),
+        (1, None)
+    );
 }
 
 #[test]
@@ -45,12 +51,22 @@ fn r12_a_callback_that_is_due_is_stopped_by_no_limit_and_waits_for_no_minimum() 
     // T15: on the last permitted attempt, and it never settles in A.
     assert_eq!(story.codes(), "C CFF SC");
     story.later(HOUR - 1);
-    assert_eq!(story.chosen(Call), None, "only the callback, and not before its moment");
+    assert_eq!(
+        story.chosen(Call),
+        None,
+        "only the callback, and not before its moment"
+    );
     story.later(1).claim(1);
-    assert_eq!(story.contact.open.clone().unwrap().previous, RecordCode::AgentCallback);
+    assert_eq!(
+        story.contact.open.clone().unwrap().previous,
+        RecordCode::AgentCallback
+    );
     // It counts, and is settled like any other.
     story.settle(NoAnswer);
-    assert_eq!((story.contact.attempts, story.codes().as_str()), (2, "A AFF AC"));
+    assert_eq!(
+        (story.contact.attempts, story.codes().as_str()),
+        (2, "A AFF AC")
+    );
 }
 
 #[test]
@@ -62,7 +78,10 @@ fn a_callback_that_succeeds_closes_beyond_the_limit() {
     let mut story = Story::of("c", limits);
     story.reached_with_callback(1, HOUR).later(HOUR);
     story.claim(1).settle(Success).finish(true, true);
-    assert_eq!((story.contact.attempts, story.codes().as_str()), (2, "U UFF U"));
+    assert_eq!(
+        (story.contact.attempts, story.codes().as_str()),
+        (2, "U UFF U")
+    );
 }
 
 #[test]
@@ -84,11 +103,19 @@ fn due_callbacks_come_before_everything_the_earliest_first() {
     let mut story = Story::of("ccc", FREE);
     story.reached_with_callback(1, 2 * HOUR);
     story.reached_with_callback(2, HOUR);
-    assert_eq!(story.chosen(Call), Some(3), "callbacks that are not due hold nobody off");
+    assert_eq!(
+        story.chosen(Call),
+        Some(3),
+        "callbacks that are not due hold nobody off"
+    );
     story.later(HOUR);
     assert_eq!(story.chosen(Call), Some(2));
     story.later(5 * HOUR);
-    assert_eq!(story.chosen(Call), Some(2), "the earliest, although both are due");
+    assert_eq!(
+        story.chosen(Call),
+        Some(2),
+        "the earliest, although both are due"
+    );
     story.claim(2).settle(NoAnswer);
     assert_eq!(story.chosen(Call), Some(1));
 }
@@ -99,7 +126,10 @@ fn r40_a_cancelled_callback_is_callable_like_any_other() {
     story.reached_with_callback(1, HOUR);
     assert_eq!(story.contact.cancel_callback(None, &story.rules), Ok(1));
     assert_eq!(story.codes(), "C CFF C");
-    assert_eq!((story.scheduled(1), story.contact.callbacks[0]), (None, None));
+    assert_eq!(
+        (story.scheduled(1), story.contact.callbacks[0]),
+        (None, None)
+    );
     assert_eq!(
         story.refuses(|c, rules| c.cancel_callback(None, rules)),
         Refusal::NoCallback
@@ -109,14 +139,35 @@ fn r40_a_cancelled_callback_is_callable_like_any_other() {
 #[test]
 fn r40_limits_that_were_met_hold_once_the_callback_is_cancelled() {
     for (limits, codes) in [
-        (Limits { per_record: Some(1), ..FREE }, "F FFF A"),
-        (Limits { per_contact: Some(1), ..FREE }, "A CFF C"),
-        (Limits { per_type: [Some(1), None, None], ..FREE }, "F AFF C"),
+        (
+            Limits {
+                per_record: Some(1),
+                ..FREE
+            },
+            "F FFF A",
+        ),
+        (
+            Limits {
+                per_contact: Some(1),
+                ..FREE
+            },
+            "A CFF C",
+        ),
+        (
+            Limits {
+                per_type: [Some(1), None, None],
+                ..FREE
+            },
+            "F AFF C",
+        ),
     ] {
         let mut story = Story::of("c", limits);
         story.reached_with_callback(1, HOUR);
         assert_eq!(story.codes(), "C CFF S");
-        story.contact.cancel_callback(Some(1), &story.rules).unwrap();
+        story
+            .contact
+            .cancel_callback(Some(1), &story.rules)
+            .unwrap();
         assert_eq!(story.codes(), codes);
     }
 }
@@ -146,11 +197,16 @@ fn r41_a_moved_callback_is_due_at_its_new_moment() {
     story.reached_with_callback(2, 2 * HOUR);
     let moment = story.now + 5 * HOUR;
     // The earliest, unless one is named.
-    assert_eq!(story.contact.move_callback(None, moment, &story.rules), Ok(1));
+    assert_eq!(
+        story.contact.move_callback(None, moment, &story.rules),
+        Ok(1)
+    );
     assert_eq!(story.scheduled(1), Some(moment));
     assert_eq!(story.contact.callbacks[0], story.scheduled(2));
     assert_eq!(
-        story.contact.move_callback(Some(1), story.now + HOUR, &story.rules),
+        story
+            .contact
+            .move_callback(Some(1), story.now + HOUR, &story.rules),
         Ok(1)
     );
     assert_eq!(story.contact.callbacks[0], Some(story.now + HOUR));

