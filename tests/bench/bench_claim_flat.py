@@ -1,10 +1,10 @@
 """What a claim of 100 costs, whatever the list: how large, how much of it is claimable, worked, suppressed.
 
-One dialer claims and settles, again and again, in rounds that begin after a rest, when it has to look from the
-beginning of the list; the cost is the mean of a round's claims, of several rounds the median. A sweep changes one thing and leaves the others as they are: a
-list of 1,000,000 contacts with 3 records each, untouched, none suppressed, few other lists. Flat means that
-all costs of a sweep are within 25 % of one that could be named: the largest is at most 1.25 / 0.75 of the
-smallest.
+One dialer claims and settles, again and again, in rounds that begin after a rest, when it has to look from
+the beginning of the list; the cost is the mean of a round's claims, and of several rounds the median. A sweep
+changes one thing and leaves the others as they are: a list of 1,000,000 contacts with 3 records each,
+untouched, none suppressed, few other lists. Flat means that all costs of a sweep are within 25 % of one that
+could be named: the largest is at most 1.25 / 0.75 of the smallest.
 
 All costs are in claim_flat.csv; the plans of a claim with 0 % and with 95 % of the list worked are beside it.
 """
@@ -73,13 +73,17 @@ class Points:
             median(statistics.mean(call.cpu_ms for call in calls) for calls in rounds),
         )
         calls = sum(map(len, rounds))
-        self.costs[sweep][point] = cost
-        self.rows.append((sweep, point, calls, cost.ms, cost.cpu_ms))
+        self.put(sweep, point, cost, calls)
         self.bench.figures.note(
             f"{sweep} {point}: {cost.ms:.2f} ms a claim, {cost.cpu_ms:.2f} ms of them CPU"
             f" ({cost.cpu_ms / cost.ms:.0%}); {calls} claims"
         )
         return cost
+
+    def put(self, sweep: str, point: str, cost: Cost, calls: int) -> None:
+        """Add a point whose cost is known."""
+        self.costs[sweep][point] = cost
+        self.rows.append((sweep, point, calls, cost.ms, cost.cpu_ms))
 
     def tell(self) -> None:
         """Add the figures, and write all costs."""
@@ -119,8 +123,11 @@ def _by_size(bench: Bench, points: Points) -> DialedList:
             continue
         kept = dialed
         plans.write(dialed, OUTPUT / "claim_plan_0_percent_worked.txt", "Nothing of the list is worked")
-        cost = points.add("list size", f"{size:,}", _claims(bench, dialed, _calls(_PORTION * size)))
-        points.costs["worked share"]["0 %"] = points.costs["claimable share"]["100 %"] = cost
+        calls = _calls(_PORTION * size)
+        cost = points.add("list size", f"{size:,}", _claims(bench, dialed, calls))
+        # The same list is where other sweeps begin.
+        points.put("worked share", "0 %", cost, calls)
+        points.put("claimable share", "100 %", cost, calls)
     return kept
 
 
@@ -148,7 +155,9 @@ def _by_worked(bench: Bench, points: Points, dialed: DialedList) -> None:
         if share == max(_WORKED):
             file = OUTPUT / f"claim_plan_{100 * share:.0f}_percent_worked.txt"
             plans.write(dialed, file, f"{share:.0%} of the list is worked")
-        points.add("worked share", f"{share:.0%}", _claims(bench, dialed, _calls(_PORTION * dialed.contacts)))
+        points.add(
+            "worked share", f"{100 * share:.0f} %", _claims(bench, dialed, _calls(_PORTION * dialed.contacts))
+        )
 
 
 def _by_claimable(bench: Bench, points: Points) -> None:
@@ -158,13 +167,13 @@ def _by_claimable(bench: Bench, points: Points) -> None:
         dialed = lists.load(bench.database, f"One of {one_of}", contacts, every=one_of)
         calls = _calls(0.8 * contacts / one_of - BATCH)
         rounds = _claims(bench, dialed, calls)
-        # Every second contact in between waits, and can be woken up once.
-        for turn in range(min(_MOST_TURNS, one_of // 2)):
+        # Every second contact in between waits, and can be woken up once: far from those before.
+        for first in range(1, one_of, 2 * max(1, one_of // 2 // _MOST_TURNS)):
             if len(rounds) * calls >= _ENOUGH_CALLS:
                 break
-            dialed.wake(turn)
+            dialed.wake(first)
             rounds += _claims(bench, dialed, calls)
-        points.add("claimable share", f"{1 / one_of:.2%}", rounds)
+        points.add("claimable share", f"{100 / one_of:.3g} %", rounds)
 
 
 def _by_lists(bench: Bench, points: Points) -> None:

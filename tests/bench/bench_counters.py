@@ -37,7 +37,10 @@ def measure(bench: Bench) -> None:
                 if found.get(dialed.name.encode()) != str(dialed.contacts).encode():
                     raise RuntimeError(f"{dialed.contacts} contacts, and {view}_status says {found}")
             time.sleep(_PAUSE)
-        report = running.wait().json()
+        finished = running.wait()
+    if finished.code != 0:
+        raise RuntimeError(f"the dialers failed: {finished.stderr}")
+    report = finished.json()
     p99 = {view: percentile(taken, 99) * 1e3 for view, taken in times.items()}
     bench.figures.add("counters_10m_ms", max(p99.values()), "ms", limit=100)
     for view, taken in times.items():

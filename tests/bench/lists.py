@@ -109,9 +109,9 @@ class DialedList:
         """Count the contacts that nobody tried to call."""
         return int(self.query(_UNTOUCHED)[0][0])
 
-    def wake(self, turn: int) -> None:
-        """Make as many contacts callable as were untouched, out of those that wait until tomorrow."""
-        self.query(_WAKE, first=2 * turn + 1, count=self.contacts, every=self.every)
+    def wake(self, first: int) -> None:
+        """Make as many contacts callable as were untouched: those that wait, from an odd number on."""
+        self.query(_WAKE, first=first, count=self.contacts, every=self.every)
 
     def query(self, statement: str, **literals: object) -> list[tuple[Any, ...]]:
         """Run a statement over {table}, the contacts, and {records}, with more names given."""

@@ -460,41 +460,41 @@ pub fn each(
     })
 }
 
-/// Contacts whose open attempt is one of these: in progress, then those that were reached.
+/// Contacts whose open attempt is one of these, in progress or reached. They are looked up first and then
+/// locked in one pass by identifier, as every caller locks: a row whose code changes meanwhile is locked
+/// whatever it has become, so two passes, one a code, could wait for each other.
 fn hold_attempts(list: &List, ids: &[i64]) -> Vec<Held> {
-    let wanted: Vec<Option<i64>> = ids.iter().copied().map(Some).collect();
-    let held = store::hold(
-        list,
-        &Which {
-            clauses: "WHERE k.sys_open_attempt_id = ANY ($1) AND k.sys_status = 'I' ORDER BY k.sys_id",
-            args: &[Arg::Int8s(wanted)],
-            skip_locked: false,
-            fields: false,
-        },
-    );
-    if held.len() == ids.len() {
-        return held;
+    let mut contacts: Vec<String> = Vec::with_capacity(ids.len());
+    for code in ["I", "Q"] {
+        if contacts.len() < ids.len() {
+            spi::execute(
+                &format!(
+                    "SELECT k.sys_id FROM {} AS k WHERE k.sys_open_attempt_id = ANY ($1) AND k.sys_status = '{code}'",
+                    list.contacts
+                ),
+                &[Arg::Int8s(ids.iter().copied().map(Some).collect())],
+                |row| contacts.extend(row.text(0)),
+            );
+        }
     }
-    let missing: Vec<Option<i64>> = ids
-        .iter()
-        .copied()
-        .filter(|id| {
-            !held
-                .iter()
-                .any(|h| h.before.open.as_ref().is_some_and(|open| open.id == *id))
-        })
-        .map(Some)
-        .collect();
-    let queued = store::hold(
+    let mut held = store::hold(
         list,
         &Which {
-            clauses: "WHERE k.sys_open_attempt_id = ANY ($1) AND k.sys_status = 'Q' ORDER BY k.sys_id",
-            args: &[Arg::Int8s(missing)],
+            clauses: "WHERE k.sys_id = ANY ($1) ORDER BY k.sys_id",
+            args: &[Arg::Texts(
+                contacts.iter().map(|id| Some(id.as_str())).collect(),
+            )],
             skip_locked: false,
             fields: false,
         },
     );
-    held.into_iter().chain(queued).collect()
+    held.retain(|h| {
+        h.before
+            .open
+            .as_ref()
+            .is_some_and(|open| ids.contains(&open.id))
+    });
+    held
 }
 
 /// Answers for attempts that are in the log: they ended before.

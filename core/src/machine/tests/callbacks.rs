@@ -193,28 +193,24 @@ fn r40_the_least_time_between_attempts_holds_once_the_callback_is_cancelled() {
 #[test]
 fn r41_a_moved_callback_is_due_at_its_new_moment() {
     let mut story = Story::of("cc", FREE);
-    story.reached_with_callback(1, HOUR);
-    story.reached_with_callback(2, 2 * HOUR);
+    story.reached_with_callback(1, 2 * HOUR);
+    story.reached_with_callback(2, HOUR);
     let moment = story.now + 5 * HOUR;
+    let mut moved = |only, to| story.contact.move_callback(only, to, &story.rules);
     // The earliest, unless one is named.
+    assert_eq!(moved(None, moment), Ok(2));
+    assert_eq!(moved(Some(1), moment + HOUR), Ok(1));
     assert_eq!(
-        story.contact.move_callback(None, moment, &story.rules),
-        Ok(1)
+        [story.scheduled(1), story.scheduled(2)],
+        [Some(moment + HOUR), Some(moment)]
     );
-    assert_eq!(story.scheduled(1), Some(moment));
-    assert_eq!(story.contact.callbacks[0], story.scheduled(2));
-    assert_eq!(
-        story
-            .contact
-            .move_callback(Some(1), story.now + HOUR, &story.rules),
-        Ok(1)
-    );
-    assert_eq!(story.contact.callbacks[0], Some(story.now + HOUR));
+    assert_eq!(story.contact.callbacks[0], Some(moment));
     assert_eq!(story.codes(), "C CFF SS");
     assert_eq!(
         story.refuses(|c, rules| c.move_callback(Some(3), moment, rules)),
         Refusal::NoCallback
     );
+    assert_eq!(story.contact.cancel_callback(None, &story.rules), Ok(2));
 }
 
 #[test]

@@ -107,3 +107,64 @@ fn exhaustion_stands_above_callable_and_flagged() {
     flagged.claim(1).settle(WrongParty);
     assert_eq!(flagged.codes(), "A AFF U");
 }
+
+#[test]
+fn limits_are_those_of_the_campaign_of_the_latest_attempt() {
+    let mut story = Story::of("ce", FREE);
+    story.rules.limits.insert(
+        2,
+        Limits {
+            per_contact: Some(1),
+            per_type: [Some(1); 3],
+            ..FREE
+        },
+    );
+    story.claim(1).settle(NoAnswer).later(1);
+    assert_eq!(story.codes(), "C CCF CC");
+    let email = OpenAttempt {
+        campaign: 2,
+        ..claim_of(2, RecordCode::Callable, story.now)
+    };
+    story.contact.claim(email, &story.rules);
+    story.settle(NoAnswer);
+    assert_eq!(
+        story.codes(),
+        "A CAF CC",
+        "the type of the first campaign has no limit"
+    );
+}
+
+#[test]
+fn the_latest_attempt_of_a_type_is_so_by_its_moment_and_by_the_contact_when_two_began_at_once() {
+    for between in [0, MINUTE] {
+        let mut story = Story::of("cc", FREE);
+        let limited = Limits {
+            per_type: [Some(1); 3],
+            ..FREE
+        };
+        story.rules.limits.insert(2, limited);
+        story.contact.exclude(Some(1), &story.rules).unwrap();
+        story.claim(2).settle(NoAnswer).later(between);
+        story.contact.reset(Some(1), false, &story.rules).unwrap();
+        assert_eq!(story.codes(), "C CFF CC");
+        let other = OpenAttempt {
+            campaign: 2,
+            ..claim_of(1, RecordCode::Callable, story.now)
+        };
+        story.contact.claim(other, &story.rules);
+        story.settle(NoAnswer);
+        assert_eq!(story.codes(), "F AFF CC", "{between}");
+    }
+}
+
+#[test]
+fn a_callback_of_a_type_that_succeeded_keeps_no_contact_callable() {
+    let limits = Limits {
+        per_contact: Some(2),
+        ..FREE
+    };
+    let mut story = Story::of("cce", limits).closing_with_all_types();
+    story.reached_with_callback(1, HOUR);
+    story.claim(2).settle(Success).finish(true, true);
+    assert_eq!(story.codes(), "A UCF SUC");
+}

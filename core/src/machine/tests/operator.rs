@@ -84,6 +84,13 @@ fn r50_a_purged_conversation_that_is_known_again_is_reset() {
     assert_eq!(story.codes(), "F FFF PP");
     assert_eq!(story.contact.reset(None, false, &story.rules), Ok(1));
     assert_eq!(story.codes(), "C FFC CP", "T13, K11; the unknown one stays");
+    // A conversation whose type or inbox alone is not known cannot be used either.
+    for (kind, inbox) in [(None, Some(1)), (Some(Call), None)] {
+        let record = story.contact.record_mut(2).unwrap();
+        (record.kind, record.inbox) = (kind, inbox);
+        let refusal = story.refuses(|c, rules| c.reset(Some(2), false, rules));
+        assert_eq!(refusal, Refusal::Nothing);
+    }
 }
 
 #[test]
@@ -170,6 +177,26 @@ fn r50_zeroed_counters_forget_the_attempts_at_all_levels() {
     assert_eq!(story.contact.last_attempt_at, Some(BEGINNING));
     assert_eq!(story.contact.reset(None, true, &story.rules), Ok(1));
     assert_eq!(story.contact, new);
+}
+
+#[test]
+fn r50_the_minimum_time_holds_as_long_as_the_latest_attempt_is_remembered() {
+    let limits = Limits {
+        minimum: HOUR,
+        ..FREE
+    };
+    for (zeroed, holds) in [(1, true), (2, false)] {
+        let mut story = Story::of("ccc", limits);
+        story.claim(1).settle(NoAnswer).later(HOUR);
+        story.claim(2).settle(NoAnswer);
+        story
+            .contact
+            .reset(Some(zeroed), true, &story.rules)
+            .unwrap();
+        // Whatever the campaign that asks would permit.
+        story.policy.limits = FREE;
+        assert_eq!(story.chosen(Call).is_none(), holds, "{zeroed}");
+    }
 }
 
 #[test]
@@ -282,32 +309,6 @@ fn k14_a_lowered_limit_of_contact_or_type_exhausts_them_and_no_record() {
         assert_eq!(later_limit(&mut story, FREE), Ok(0));
         assert_eq!(story.codes(), "C CFF C");
     }
-}
-
-#[test]
-fn limits_are_those_of_the_campaign_of_the_latest_attempt() {
-    let mut story = Story::of("ce", FREE);
-    story.rules.limits.insert(
-        2,
-        Limits {
-            per_contact: Some(1),
-            per_type: [Some(1); 3],
-            ..FREE
-        },
-    );
-    story.claim(1).settle(NoAnswer).later(1);
-    assert_eq!(story.codes(), "C CCF CC");
-    let email = OpenAttempt {
-        campaign: 2,
-        ..claim_of(2, RecordCode::Callable, story.now)
-    };
-    story.contact.claim(email, &story.rules);
-    story.settle(NoAnswer);
-    assert_eq!(
-        story.codes(),
-        "A CAF CC",
-        "the type of the first campaign has no limit"
-    );
 }
 
 #[test]
