@@ -24,6 +24,9 @@ use crate::error::{given, invalid};
 /// Most attempts that one call may claim.
 const MOST_AT_ONCE: i32 = 10_000;
 
+/// Most contacts that a scan proposes for each attempt that is missing.
+const MOST_FOR_ONE: usize = 8;
+
 /// Which contacts a scan looks for, in the order of §8.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Group {
@@ -277,15 +280,18 @@ impl Search<'_> {
         let own_minimum = self.at.saturating_sub(self.campaign.policy.limits.minimum);
         // Contacts that a scan proposed and the gates refused: not to be proposed again.
         let mut refused: Vec<String> = Vec::new();
+        // How many to propose for each that is missing: as many as the gates let through of late.
+        let mut each = 1;
         while claimed.len() < wanted {
             let missing = wanted - claimed.len();
+            let asked = missing.saturating_mul(each);
             let mut held = store::hold(
                 self.list,
                 &Which {
                     clauses: &clauses,
                     args: &[
                         Arg::Time(self.at),
-                        Arg::Int8(i64::try_from(missing).unwrap_or(i64::MAX)),
+                        Arg::Int8(i64::try_from(asked).unwrap_or(i64::MAX)),
                         Arg::Texts(refused.iter().map(|id| Some(id.as_str())).collect()),
                         Arg::Time(own_minimum),
                         Arg::Text(after),
@@ -298,7 +304,9 @@ impl Search<'_> {
                 return;
             }
             let proposed = held.len();
-            self.take(&mut held, rates);
+            let (looked_at, taken) = self.take(&mut held, missing, rates);
+            // Those that were not needed are left as they are, for the next caller.
+            held.truncate(looked_at);
             store::write(self.list, &held);
             counters::note(self.list, &held);
             for contact in &held {
@@ -306,16 +314,19 @@ impl Search<'_> {
                     refused.push(contact.now.id.clone());
                 }
             }
+            each =
+                (looked_at / taken.max(1)).clamp(1, MOST_FOR_ONE) + usize::from(looked_at > taken);
             claimed.extend(held.into_iter().filter_map(|contact| self.claimed(contact)));
             // A short answer was the last.
-            if proposed < missing {
+            if proposed < asked {
                 return;
             }
         }
     }
 
-    /// Claims a record of each contact that the gates let through.
-    fn take(&self, held: &mut [Held], rates: &mut InboxRates) {
+    /// Claims a record of each contact that the gates let through, until enough are claimed; returns how many
+    /// were looked at, and how many claimed.
+    fn take(&self, held: &mut [Held], enough: usize, rates: &mut InboxRates) -> (usize, usize) {
         let rules = catalog::rules(self.list, held, Some(self.campaign));
         let checks = UnitChecks::of(self.campaign, held, self.at);
         let claimant = Claimant {
@@ -324,7 +335,12 @@ impl Search<'_> {
         };
         let mut events = Vec::new();
         let mut chosen: Vec<(usize, i64)> = Vec::new();
+        let mut looked_at = 0;
         for (place, contact) in held.iter_mut().enumerate() {
+            if chosen.len() >= enough {
+                break;
+            }
+            looked_at = place + 1;
             while let Some(record) = choose(&contact.now, claimant, self.at, |_| false) {
                 let (id, inbox) = (record.id, record.inbox);
                 if let Some(category) = checks.shuts_out(contact, id) {
@@ -344,6 +360,7 @@ impl Search<'_> {
             }
         }
         journal::tell(self.list, &events, self.at);
+        (looked_at, chosen.len())
     }
 
     fn claim_record(&self, contact: &mut Held, record: i64, attempt: i64, rules: &Rules) {
