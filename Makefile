@@ -57,9 +57,9 @@ install: ## install both: the extension into the PostgreSQL that PG_CONFIG names
 .PHONY: test test-core test-worker test-extension-15 test-extension-18 test-end-to-end test-airflow
 test: setup test-core test-worker test-extension-15 test-extension-18 test-end-to-end test-airflow ## run every test
 
-test-core: ## the pure rules
+test-core: ## the pure rules, and the reference model of the status machine by itself
 	@$(SETUP) packages rust
-	$(ENV) cargo test -p outbound-core
+	$(ENV) cargo test -p outbound-core -p outbound-model
 
 test-worker: ## the worker's parts
 	@$(SETUP) packages rust

@@ -17,11 +17,13 @@
 //! | [`unit_checks`] | do-not-contact lists and conversations, as a claim looks at them |
 //! | [`work`] | an event for each of many attempts |
 //! | [`capacity`] | pacing: attempts in progress, attempts a minute, inbox rates |
+//! | [`arguments`] | moments as calls are given them |
 //! | [`claim`] | `claim` |
 //! | [`marks`] | where the latest scan of a list ended |
 //! | [`attempts`] | `start`, `settle`, `release`, `extend`, `finish`, callbacks |
 //! | [`duties`] | ended leases, ended waiting times, stopped and completed campaigns |
-//! | [`operator`] | `exclude`, `reset`, `reevaluate`, `check_consistency` |
+//! | [`operator`] | `exclude`, `reset`, `reevaluate`, moved and cancelled callbacks |
+//! | [`consistency`] | `check_consistency` |
 //! | [`explain`] | `explain` |
 
 #![allow(
@@ -30,11 +32,13 @@
               tables of columns with the functions that read them say more than names for their types would"
 )]
 
+mod arguments;
 mod attempts;
 mod capacity;
 mod catalog;
 mod claim;
 mod columns;
+mod consistency;
 mod counters;
 mod duties;
 mod explain;

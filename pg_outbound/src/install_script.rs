@@ -43,7 +43,7 @@ extension_sql_file!(
         engine::operator::cancel_callback,
         engine::operator::_rederive_list,
         engine::operator::_rederive_contacts,
-        engine::operator::check_consistency,
+        engine::consistency::check_consistency,
         files::file_name_matches,
         files::file_is_in_transfer,
         files::list_name_from,

@@ -13,10 +13,11 @@ use outbound_core::machine::{Category, Micros, result_id};
 use pgrx::prelude::*;
 use serde_json::json;
 
+use super::arguments::{future, moment};
 use super::catalog;
 use super::spi::{self, Arg};
 use super::work::{Answer, each};
-use crate::error::{given, invalid, raise};
+use crate::error::{given, raise};
 
 /// The answers of a call, as rows. The calls spell it out, because the install script is made from what
 /// stands there.
@@ -344,11 +345,6 @@ pub fn _schedule_callback(
     }))
 }
 
-/// A moment that must be given.
-pub fn moment(name: &str, at: Option<TimestampWithTimeZone>) -> Micros {
-    spi::moment(given(name, at))
-}
-
 fn same_length(name: &str, attempts: usize, given: usize) {
     if attempts != given {
         raise(
@@ -356,20 +352,6 @@ fn same_length(name: &str, attempts: usize, given: usize) {
             format!("{name} has {given} elements and attempt_ids has {attempts}"),
             "",
             "Give one element for each attempt.",
-        );
-    }
-}
-
-/// Refuses a moment that is not in the future.
-///
-/// # Errors
-/// Raises `invalid_parameter_value`.
-pub fn future(what: &str, moment: Micros, at: Micros) {
-    if moment <= at || moment == i64::MAX {
-        invalid(
-            format!("{what} cannot be at {}", shown(moment)),
-            &format!("The call was made at {}.", shown(at)),
-            "Give a moment in the future.",
         );
     }
 }
