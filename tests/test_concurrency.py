@@ -15,7 +15,8 @@ import pytest
 from support import processes
 from support.cluster import Database
 from support.dialing import Desk, create_campaign, create_people, is_sound
-from support.lists import add
+from support.lists import add, create_job, create_list, person
+from support.run import Run
 from support.storm import Storm, gather
 
 SECONDS = 18
@@ -381,3 +382,45 @@ def test_contacts_that_are_uploaded_while_they_are_worked_keep_their_attempts(
     assert one.settle(claimed.attempt_id, "busy")[0].outcome == "settled"
     units = {record.sys_channel_user: record.sys_attempts for record in uploading.records(claimed.contact_id)}
     assert units == {claimed.unit: 1, "+380449999999": 0}
+
+
+@pytest.mark.parametrize("doing", ["claim", "start", "settle", "finish"])
+def test_a_flush_ends_what_is_in_progress_in_the_log_once(
+    database: Database, several: Callable[..., Desk], doing: str
+) -> None:
+    create_list(database, "contacts")
+    everybody = [person(str(number), phone=f"+38044000000{number}") for number in range(3)]
+    add(database, "contacts", *everybody)
+    create_job(database, append_type="flush_and_append")
+    create_campaign(database, lists=["contacts"])
+    one = several(list_name="contacts")
+    attempts = [attempt.attempt_id for attempt in one.claim(2)]
+    if doing == "finish":
+        one.settle(attempts, "success")
+    run = Run.of(database)
+    load = run.load(run.take(), everybody[:1])
+    with one.connection.transaction():
+        if doing == "claim":
+            attempts += [attempt.attempt_id for attempt in one.claim(1)]
+        elif doing == "start":
+            one.start(*attempts)
+        elif doing == "settle":
+            one.settle(attempts, "busy")
+        else:
+            one.finish(attempts[0])
+        flush = Meanwhile(lambda: run.publish(load))
+        flush.waits(database)
+        # A claim that comes now waits for the flush, and is for the new contacts.
+        late = Meanwhile(lambda: several(list_name="contacts").claim(10))
+        late.waits(database, 2)
+    assert flush.ends()["added"] == 1
+    results = {"claim": "not_performed", "start": "unknown", "settle": "busy", "finish": "success"}
+    logged = database.query(
+        "SELECT attempt_id, name FROM outbound.attempt_log JOIN outbound.attempt_result USING (result_id)"
+    )
+    assert sorted(logged) == [(attempt, results[doing]) for attempt in sorted(attempts)]
+    assert [attempt.contact_id for attempt in late.ends()] == ["0"]
+    again = one.settle(attempts, "machine")
+    assert {answer.outcome for answer in again} <= {"already_settled", "corrected"}
+    assert len(database.query("SELECT * FROM outbound.attempt_log")) == len(attempts)
+    assert database.query("SELECT * FROM outbound.check_consistency('contacts')") == []

@@ -281,6 +281,28 @@ def test_explain_agrees_with_claim(database: Database, seed: int) -> None:
         assert database.query("SELECT * FROM outbound.check_consistency(%s)", name) == []
 
 
+def test_a_callback_that_is_shut_out_can_shut_out_its_contact(database: Database) -> None:
+    create_people(database, 0)
+    add(database, "people", {"Client ID": "1", "Phone": "+380440000001", "Mobile": "+380500000001"})
+    create_campaign(database, limits={"max_call": 1, "minimum_minutes": 0})
+    create_campaign(database, "summer", limits={"minimum_minutes": 0})
+    database.query("SELECT outbound.create_suppression_list('all', true)")
+    with Desk(database) as desk:
+        attempt = desk.claim_one().attempt_id
+        desk.settle(attempt, "success")
+        desk.call_back(attempt, desk.at + minutes(10))
+        # Its type is callable for the sake of the callback alone: the limit of the latest attempt is met.
+        assert desk.codes("1") == "C CFF SC"
+        units = Jsonb([{"type": "phone", "value": "+380440000001"}])
+        database.query("SELECT outbound.suppress('all', %s)", units)
+        desk.later(10)
+        desk.campaign = "summer"
+        assert claim_agrees(desk) == 0
+        assert desk.claim(10) == []
+        assert desk.codes("1") == "F AFF UC"
+    is_sound(database)
+
+
 def test_explaining_changes_nothing_and_waits_for_nobody(database: Database) -> None:
     create_people(database, 5)
     database.query("SELECT outbound.set_inbox('Voice', 100)")

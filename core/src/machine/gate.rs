@@ -7,7 +7,7 @@
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use super::{Contact, Limits, Micros, Record, met};
+use super::{Category, Contact, Limits, Micros, Record, Rules, met};
 use crate::status::{ContactCode, RecordCode};
 use crate::unit::ConversationType;
 
@@ -350,22 +350,41 @@ fn blocked_gate(claimable: &[&Record], blocked: impl Fn(&Record) -> Option<Strin
     )
 }
 
-/// The last gate: a record that passes all the others at once.
-pub fn choice_gate(
-    contact: &Contact,
+/// The record that a claim takes, after it has shut out those that can never be used: each in its turn, for
+/// what it leaves behind may be a contact that cannot be claimed (contact-lists §7.2 R13, R14). Returns the
+/// records that were shut out as well.
+///
+/// `shuts_out` tells why a record can never be used: on a do-not-contact list, or its conversation gone.
+pub fn choose_usable(
+    contact: &mut Contact,
     claimant: Claimant<'_>,
     at: Micros,
-    blocked: impl Fn(&Record) -> bool,
-) -> Gate {
-    let chosen = choose(contact, claimant, at, blocked);
+    rules: &Rules,
+    shuts_out: impl Fn(&Record) -> Option<Category>,
+) -> (Option<i64>, Vec<(i64, Category)>) {
+    let mut shut_out = Vec::new();
+    while let Some(record) = choose(contact, claimant, at, |_| false) {
+        let id = record.id;
+        let Some(category) = shuts_out(record) else {
+            return (Some(id), shut_out);
+        };
+        contact.shut_out(id, category, rules);
+        shut_out.push((id, category));
+    }
+    (None, shut_out)
+}
+
+/// The last gate of the contact: the record that passes all the others at once, see [`choose_usable`].
+#[must_use]
+pub fn choice_gate(chosen: Option<i64>) -> Gate {
     gate(
         "record",
         chosen.is_some(),
-        match chosen {
-            Some(record) => format!("record {} would be used", record.id),
-            None => "no single record passes all gates".to_owned(),
-        },
-        json!({ "record": chosen.map(|r| r.id) }),
+        chosen.map_or_else(
+            || "no single record passes all gates".to_owned(),
+            |record| format!("record {record} would be used"),
+        ),
+        json!({ "record": chosen }),
     )
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use outbound_core::machine::gate::{Claimant, choose};
+use outbound_core::machine::gate::{Claimant, choose_usable};
 use outbound_core::machine::{Category, Limits, Micros, OpenAttempt, Rules};
 use outbound_core::unit::ConversationType;
 use pgrx::prelude::*;
@@ -341,16 +341,19 @@ impl Search<'_> {
                 break;
             }
             looked_at = place + 1;
-            while let Some(record) = choose(&contact.now, claimant, self.at, |_| false) {
-                let (id, inbox) = (record.id, record.inbox);
-                if let Some(category) = checks.shuts_out(contact, id) {
-                    events.push(self.shut_out(contact, id, category, &rules));
-                    continue;
-                }
-                if rates.take(inbox) {
-                    chosen.push((place, id));
-                }
-                break;
+            let id = contact.now.id.clone();
+            let (usable, shut_out) =
+                choose_usable(&mut contact.now, claimant, self.at, &rules, |record| {
+                    checks.shuts_out(&id, record.id)
+                });
+            let told = shut_out
+                .into_iter()
+                .map(|(record, category)| self.shut_out(&id, record, category));
+            events.extend(told);
+            if let Some(record) = usable
+                && rates.take(contact.now.record(record).and_then(|record| record.inbox))
+            {
+                chosen.push((place, record));
             }
         }
         let numbers = attempt_numbers(self.list, chosen.len());
@@ -382,16 +385,9 @@ impl Search<'_> {
         }
     }
 
-    fn shut_out(
-        &self,
-        contact: &mut Held,
-        record: i64,
-        category: Category,
-        rules: &Rules,
-    ) -> Event {
-        contact.now.shut_out(record, category, rules);
+    fn shut_out(&self, contact: &str, record: i64, category: Category) -> Event {
         Event {
-            contact: contact.now.id.clone(),
+            contact: contact.to_owned(),
             record: Some(record),
             attempt: None,
             campaign: Some(self.campaign.id),

@@ -94,10 +94,13 @@ fn all_gates(list: &List, contact_id: &str, campaign: &Campaign, at: Micros) -> 
     gates.extend(gate::explain(&contact.now, claimant, at, list_name));
     gates.push(conversation_gate(contact, &checks));
     gates.push(filter_gate(list, entry, contact_id, at));
-    gates.push(gate::choice_gate(&contact.now, claimant, at, |record| {
-        checks.is_blocked(&contact.now.id, record.id)
-            || checks.is_missing(&contact.now.id, record.id)
-    }));
+    // As the claim would go about it, on a copy.
+    let rules = catalog::rules(list, &found, Some(campaign));
+    let (chosen, _) =
+        gate::choose_usable(&mut contact.now.clone(), claimant, at, &rules, |record| {
+            checks.shuts_out(contact_id, record.id)
+        });
+    gates.push(gate::choice_gate(chosen));
     gates.push(capacity_gate(campaign, contact, claimant, at));
     gates
 }

@@ -49,8 +49,8 @@ impl UnitChecks {
     }
 
     /// Why a record can never be used, if so.
-    pub fn shuts_out(&self, contact: &Held, record: i64) -> Option<Category> {
-        let key = (*self.places.get(&contact.now.id)?, record);
+    pub fn shuts_out(&self, contact: &str, record: i64) -> Option<Category> {
+        let key = (*self.places.get(contact)?, record);
         if self.missing.contains(&key) {
             Some(Category::NotFound)
         } else if self.blocked.contains(&key) {

@@ -5,16 +5,15 @@ use proptest::prelude::*;
 use super::history::{any_kind, any_limits};
 use super::reference::may_be_claimed;
 use super::*;
-use crate::machine::gate::{Gate, choice_gate, explain};
+use crate::machine::gate::{Gate, choice_gate, choose, explain};
 use ConversationType::Call;
 
 fn gates(contact: &Contact, claimant: Claimant<'_>, at: Micros, blocked: &[i64]) -> Vec<Gate> {
     let mut gates = explain(contact, claimant, at, |r| {
         blocked.contains(&r.id).then(|| "no calls".to_owned())
     });
-    gates.push(choice_gate(contact, claimant, at, |r| {
-        blocked.contains(&r.id)
-    }));
+    let chosen = choose(contact, claimant, at, |r| blocked.contains(&r.id));
+    gates.push(choice_gate(chosen.map(|r| r.id)));
     gates
 }
 

@@ -80,13 +80,30 @@ impl Generator {
             return None;
         }
         self.left -= 1;
-        self.now += match self.random.below(20) {
-            0..10 => self.random.between(1, 30),
-            10..15 => self.random.between(61, 1201),
-            15..18 => self.random.between(1801, 12_007),
-            18 => self.random.between(40_003, 260_009),
-            _ => 301,
-        };
+        if let Some((moment, telling)) = self.moment(world) {
+            self.now = moment;
+            if self.random.chance(60) {
+                let event = if telling {
+                    Some(Event::Maintain)
+                } else {
+                    self.claim(world)
+                };
+                if let Some(event) = event {
+                    return Some(Step {
+                        at: self.now,
+                        event,
+                    });
+                }
+            }
+        } else {
+            self.now += match self.random.below(20) {
+                0..10 => self.random.between(1, 30),
+                10..15 => self.random.between(61, 1201),
+                15..18 => self.random.between(1801, 12_007),
+                18 => self.random.between(40_003, 260_009),
+                _ => 301,
+            };
+        }
         let event =
             (0..50).find_map(|_| self.event(world).filter(|event| world.is_possible(event)))?;
         Some(Step {
@@ -95,17 +112,62 @@ impl Generator {
         })
     }
 
+    /// Now and then the clock stops just before, at or after a moment at which something ends:
+    /// a lease or a waiting, which the periodic duties tell of, or what holds off a claim.
+    fn moment(&mut self, world: &World) -> Option<(Time, bool)> {
+        if !self.random.chance(20) {
+            return None;
+        }
+        let open = world
+            .attempts
+            .iter()
+            .filter_map(|attempt| match attempt.stage {
+                Stage::Claimed | Stage::Started => Some((attempt.lease_until, true)),
+                Stage::Queued => {
+                    let hours = world
+                        .campaigns
+                        .get(&attempt.campaign)?
+                        .settings
+                        .waiting_hours;
+                    Some((attempt.queued_at? + 3600 * hours, true))
+                }
+                _ => None,
+            });
+        let contacts = world.lists.values().flat_map(|list| list.contacts.values());
+        let held = contacts.flat_map(|contact| {
+            let records = contact
+                .records
+                .iter()
+                .filter_map(|record| record.scheduled_at);
+            contact
+                .wait_until
+                .into_iter()
+                .chain(records)
+                .map(|moment| (moment, false))
+        });
+        let moments: Vec<(Time, bool)> = open
+            .chain(held)
+            .filter(|(moment, _)| *moment > self.now + 1)
+            .collect();
+        let (moment, telling) = self.random.pick(&moments).copied()?;
+        Some((moment + self.random.between(-1, 1), telling))
+    }
+
+    fn claim(&mut self, world: &World) -> Option<Event> {
+        Some(Event::Claim {
+            campaign: self.campaign(world)?,
+            n: if self.random.chance(15) {
+                100
+            } else {
+                i32::try_from(self.random.between(1, 6)).unwrap_or(1)
+            },
+            dialer: self.dialer(),
+        })
+    }
+
     fn event(&mut self, world: &World) -> Option<Event> {
         Some(match self.random.below(100) {
-            0..24 => Event::Claim {
-                campaign: self.campaign(world)?,
-                n: if self.random.chance(15) {
-                    100
-                } else {
-                    i32::try_from(self.random.between(1, 6)).unwrap_or(1)
-                },
-                dialer: self.dialer(),
-            },
+            0..24 => self.claim(world)?,
             24..32 => Event::Start {
                 attempts: self.attempts(world, &[Stage::Claimed])?,
                 dialer: self.asking(),
@@ -323,7 +385,20 @@ impl Generator {
         let mut contacts = Vec::new();
         for _ in 0..=self.random.below(3) {
             let number = self.random.below(of.contacts.len() + 3);
-            let id = format!("c{number:02}");
+            // A closed contact stays closed, whatever it gets (§16 Q15).
+            let closed: Vec<&String> = of
+                .contacts
+                .iter()
+                .filter(|(_, contact)| contact.code == 'U')
+                .map(|(id, _)| id)
+                .collect();
+            let id = match self.random.pick(&closed) {
+                Some(id) if self.random.chance(50) => (*id).clone(),
+                _ => format!("c{number:02}"),
+            };
+            if contacts.iter().any(|upload: &Upload| upload.id == id) && self.random.chance(70) {
+                continue;
+            }
             let mut made = setup::upload(&mut self.random, &id, &of.columns, &mut units);
             if let Some(known) = of.contacts.get(&id) {
                 for record in &known.records {

@@ -54,7 +54,10 @@ pub fn events(random: &mut Random, fair: bool) -> Vec<Event> {
         events.push(Event::Conversation {
             id: format!("v{id}"),
             kind,
-            status: "resolved".to_owned(),
+            status: (*random
+                .pick(&["open", "pending", "resolved", "resolved"])
+                .unwrap_or(&"open"))
+            .to_owned(),
         });
     }
     let mut units = Units::default();
@@ -80,6 +83,24 @@ pub fn events(random: &mut Random, fair: bool) -> Vec<Event> {
             update: false,
             twice: random.chance(20),
         });
+    }
+    if suppressions > 0 {
+        let suppressed = |random: &mut Random, event: &Event| match event {
+            Event::Contacts { contacts, .. } => {
+                let units = contacts.iter().flat_map(|upload| upload.units.values());
+                units
+                    .filter(|unit| !unit.starts_with('x') && random.chance(12))
+                    .cloned()
+                    .collect()
+            }
+            _ => Vec::new(),
+        };
+        let units: Vec<String> = events
+            .iter()
+            .flat_map(|event| suppressed(random, event))
+            .collect();
+        let name = format!("d{}", random.below(suppressions));
+        events.extend((!units.is_empty()).then_some(Event::Suppress { name, units }));
     }
     let lists: Vec<(String, Vec<Kind>)> = events
         .iter()
@@ -212,7 +233,7 @@ pub fn control(random: &mut Random, fair: bool) -> Control {
     control.minimum_minutes = random
         .chance(70)
         .then(|| *random.pick(&[0, 0, 1, 5, 30, 60]).unwrap_or(&5));
-    if random.chance(20) {
+    if random.chance(35) {
         control.minimum_scope = Scope::Record;
     }
     for category in Category::COUNTED {
