@@ -7,6 +7,7 @@ use std::rc::Rc;
 use outbound_core::campaign::Afterwards;
 use outbound_core::machine::attempt::{Refusal, Reported, WrapUp};
 use outbound_core::machine::{Category, Contact, Micros, Rules, result_id};
+use outbound_core::unit::ConversationType;
 use serde_json::json;
 
 use super::catalog::{self, Campaign, List};
@@ -176,6 +177,8 @@ impl<'a> Work<'a> {
                     ..answer
                 })
             }
+            // A call needs only that there is a conversation (§8.2).
+            Some(_) if campaign.kind == ConversationType::Call => None,
             Some("open") => Some(self.busy(place)),
             Some("pending") if campaign.settings.pending_is_busy => Some(self.busy(place)),
             Some(_) => None,

@@ -85,6 +85,8 @@ pub struct List {
 pub struct Contact {
     /// User column of filters and orders.
     pub balance: Option<i64>,
+    /// User columns with units, as they were last uploaded.
+    pub cells: BTreeMap<String, String>,
     /// Its records in the order of their numbers.
     pub records: Vec<Record>,
     /// Code of the contact (§5.2).

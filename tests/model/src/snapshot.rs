@@ -63,6 +63,8 @@ pub struct ContactRow {
     pub last_record: Option<u64>,
     /// User column.
     pub balance: Option<i64>,
+    /// User columns with units, as the history names them.
+    pub cells: BTreeMap<String, String>,
 }
 
 /// A record (contact-lists §4).
@@ -233,6 +235,7 @@ impl ContactRow {
             type_attempts: contact.type_attempts,
             last_record: contact.last_record,
             balance: contact.balance,
+            cells: contact.cells.clone(),
         }
     }
 }

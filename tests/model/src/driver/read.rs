@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
+use serde_json::Value;
 
 use crate::invariants::Stamps;
 use crate::model::World;
@@ -218,8 +219,9 @@ impl Run<'_> {
             "SELECT sys_id, sys_status::text, sys_status_call::text, sys_status_email::text, sys_status_social_media::text,
                     sys_attempts::bigint, sys_attempts_call::bigint, sys_attempts_email::bigint, sys_attempts_social_media::bigint,
                     sys_last_attempt_cld_id, balance,
-                    (extract(epoch FROM sys_created_at) * 1000000)::bigint, (extract(epoch FROM sys_updated_at) * 1000000)::bigint
-             FROM outbound_list.\"{table}\""
+                    (extract(epoch FROM sys_created_at) * 1000000)::bigint, (extract(epoch FROM sys_updated_at) * 1000000)::bigint,
+                    to_jsonb(t)
+             FROM outbound_list.\"{table}\" AS t"
         );
         for row in self.client.query(&query, &[]).await? {
             let id: String = row.try_get(0)?;
@@ -234,6 +236,7 @@ impl Run<'_> {
                 type_attempts: [row.try_get(6)?, row.try_get(7)?, row.try_get(8)?],
                 last_record: None,
                 balance: row.try_get(10)?,
+                cells: self.cells(&row.try_get(13)?),
             };
             stamps.insert(
                 (name.to_owned(), format!("contact {id}")),
@@ -289,6 +292,19 @@ impl Run<'_> {
             list.records.push((row.try_get(0)?, id, record));
         }
         Ok(())
+    }
+
+    /// The user columns that hold units.
+    fn cells(&self, row: &Value) -> BTreeMap<String, String> {
+        let cell = |(name, value): (&String, &Value)| {
+            let unit = !name.starts_with("sys_") && name != "id";
+            Some((name.clone(), self.unit_of(value.as_str().filter(|_| unit)?)))
+        };
+        row.as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(cell)
+            .collect()
     }
 
     /// Seconds since the base of the history; the history knows whole ones only.

@@ -227,7 +227,7 @@ fn p21(pair: &Pair<'_>) -> Option<String> {
         .values()
         .any(|rows| rows.contacts.keys().any(String::is_empty));
     let kept = contacts(pair).find(|(_, _, before, after)| {
-        before.balance != after.balance
+        (before.balance, &before.cells) != (after.balance, &after.cells)
             && !matches!(pair.event, Event::Contacts { update: true, .. })
     });
     empty.then(|| "an empty identifier".to_owned()).or_else(|| {

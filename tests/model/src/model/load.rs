@@ -32,6 +32,7 @@ impl World {
                 None => {
                     let mut contact = Contact {
                         balance: upload.balance,
+                        cells: upload.units.clone(),
                         code: 'F',
                         type_codes: ['F'; 3],
                         ..Contact::default()
@@ -47,6 +48,7 @@ impl World {
                 }
                 Some(contact) if update => {
                     contact.balance = upload.balance;
+                    contact.cells.clone_from(&upload.units);
                     let kinds = |contact: &Contact| -> BTreeSet<(Option<Kind>, char, bool)> {
                         contact
                             .records

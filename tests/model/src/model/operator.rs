@@ -40,16 +40,20 @@ impl World {
         if self.is_busy(list, contact) {
             return Answer::Refused;
         }
+        let mut changed = false;
         if let Some(known) = self.contact_mut(list, contact) {
             for record in &mut known.records {
                 if matches!(record.code, 'C' | 'O' | 'S')
                     && unit.is_none_or(|unit| unit == record.unit)
                 {
                     record.shut(Category::Manual);
+                    changed = true;
                 }
             }
         }
-        self.derive(list, contact, false);
+        if changed {
+            self.derive(list, contact, false);
+        }
         Answer::Nothing
     }
 
