@@ -98,7 +98,8 @@ BEGIN
     EXECUTE format($sql$
         CREATE UNLOGGED TABLE outbound_list.%4$I AS
         SELECT d.sys_id, d.sys_contact_id, n.sys_id AS staged_id, n.sys_status AS staged_status, d.sys_status, d.sys_attempts,
-               d.sys_conversation_type, d.result_id, nullif(n.sys_cl_source_column, d.sys_cl_source_column) AS other_column
+               d.sys_conversation_type, d.result_id, n.sys_conversation_type AS staged_type, n.sys_inbox_id AS staged_inbox,
+               nullif(n.sys_cl_source_column, d.sys_cl_source_column) AS other_column
         FROM outbound_list.%2$I AS k
         CROSS JOIN LATERAL (
             SELECT r.sys_id, r.sys_contact_id, r.sys_channel_user, r.sys_channel_user_type, r.sys_cl_source_column, r.sys_inbox_id,
@@ -153,6 +154,13 @@ BEGIN
           AND p.staged_status = 'C' AND p.sys_status = 'U' AND p.result_id = %3$s
         $sql$, detail, present, removed_result);
     GET DIAGNOSTICS revived = ROW_COUNT;
+    -- A conversation that was missing is there by now.
+    EXECUTE format($sql$
+        UPDATE outbound_list.%1$I AS d SET sys_status = 'C', sys_conversation_type = p.staged_type, sys_inbox_id = p.staged_inbox,
+            sys_updated_at = now(), sys_last_attempt_dialer_attempt_result_id = NULL
+        FROM outbound_list.%2$I AS p
+        WHERE d.sys_contact_id = p.sys_contact_id AND d.sys_id = p.sys_id AND p.staged_status = 'C' AND p.sys_status = 'P'
+        $sql$, detail, present);
     EXECUTE format($sql$
         UPDATE outbound_list.%1$I AS d SET sys_cl_source_column = p.other_column, sys_updated_at = now()
         FROM outbound_list.%2$I AS p
@@ -167,7 +175,7 @@ BEGIN
             SELECT p.sys_contact_id, p.sys_conversation_type, p.sys_status AS before, p.result_id,
                    CASE WHEN p.staged_id IS NULL AND p.sys_attempts > 0 AND p.sys_status IN ('C', 'O', 'S') THEN 'U'
                         WHEN p.staged_id IS NULL AND p.sys_attempts = 0 AND p.sys_status NOT IN ('I', 'Q', 'U') THEN NULL
-                        WHEN p.staged_status = 'C' AND p.sys_status = 'U' AND p.result_id = %5$s THEN 'C'
+                        WHEN p.staged_status = 'C' AND (p.sys_status = 'P' OR (p.sys_status = 'U' AND p.result_id = %5$s)) THEN 'C'
                         ELSE p.sys_status END AS after
             FROM outbound_list.%1$I AS p
             UNION ALL

@@ -55,7 +55,7 @@ pub fn events(random: &mut Random, fair: bool) -> Vec<Event> {
             id: format!("v{id}"),
             kind,
             status: (*random
-                .pick(&["open", "pending", "resolved", "resolved"])
+                .pick(&["open", "pending", "pending", "resolved"])
                 .unwrap_or(&"open"))
             .to_owned(),
         });
@@ -74,7 +74,7 @@ pub fn events(random: &mut Random, fair: bool) -> Vec<Event> {
             .collect();
         events.push(Event::List {
             name: name.clone(),
-            close_if_all: random.chance(40),
+            close_if_all: random.chance(50),
             columns,
         });
         events.push(Event::Contacts {
@@ -155,7 +155,7 @@ pub fn events(random: &mut Random, fair: bool) -> Vec<Event> {
 fn columns(random: &mut Random, fair: bool) -> Vec<Column> {
     let mut chosen: Vec<Column> = COLUMNS
         .iter()
-        .filter(|(_, unit, _)| *unit != UnitType::ConversationId || (!fair && random.chance(45)))
+        .filter(|(_, unit, _)| *unit != UnitType::ConversationId || (!fair && random.chance(60)))
         .map(|(name, unit, kind)| Column {
             name: (*name).to_owned(),
             unit: *unit,
@@ -200,7 +200,7 @@ impl Units {
 pub fn upload(random: &mut Random, id: &str, columns: &[Column], units: &mut Units) -> Upload {
     let mut cells = BTreeMap::new();
     for column in columns {
-        if random.chance(75) {
+        if random.chance(65) {
             let unit = match column.unit {
                 UnitType::Phone if random.chance(4) => format!("x{}", columns.len() + cells.len()),
                 unit => units.make(unit),
@@ -235,6 +235,7 @@ pub fn control(random: &mut Random, fair: bool) -> Control {
         .then(|| *random.pick(&[0, 0, 1, 5, 30, 60]).unwrap_or(&5));
     if random.chance(35) {
         control.minimum_scope = Scope::Record;
+        control.minimum_minutes = Some(*random.pick(&[0, 30, 240]).unwrap_or(&30));
     }
     for category in Category::COUNTED {
         if random.chance(35) {
@@ -329,7 +330,7 @@ fn settings(
         waiting_hours: *random.pick(&[1, 24, 72]).unwrap_or(&72),
         on_waiting_over: policy(random),
         unknown_outcome: random.chance(50).then(|| policy(random)),
-        pending_is_busy: random.chance(30),
+        pending_is_busy: random.chance(50),
         lease_seconds: *random.pick(&[60, 120, 600]).unwrap_or(&120),
         lease_started_seconds: *random.pick(&[300, 900, 3600]).unwrap_or(&900),
     }
