@@ -237,7 +237,8 @@ class Desk:
 
 def is_sound(database: Database, list_name: str = "people") -> None:
     """Check what holds of a list whatever was done to it, zeroed counters aside (contact-lists §13)."""
-    assert database.query("SELECT * FROM outbound.check_consistency(%s)", list_name) == []
+    differing = database.query("SELECT * FROM outbound.check_consistency(%s)", list_name)
+    assert differing == [], differing[:5]
     with Desk(database, list_name) as desk:
         contacts = {row.sys_id: row for row in desk.rows(f"SELECT * FROM outbound_list.{desk.table}")}  # noqa: S608
         records: dict[str, list[Any]] = {contact: [] for contact in contacts}
@@ -281,7 +282,8 @@ def _codes_fit(contacts: dict[str, Any], records: dict[str, list[Any]]) -> None:
 
 
 def _counts_fit(contacts: dict[str, Any], records: dict[str, list[Any]], log: list[Any]) -> None:
-    assert [number for number, times in Counter(line.attempt_id for line in log).items() if times > 1] == []
+    twice = [number for number, times in Counter(line.attempt_id for line in log).items() if times > 1]
+    assert twice == [], f"in the log twice: {twice[:5]}"
     counted = Counter(line.record_id for line in log if line.counted)
     by_category = Counter((line.record_id, line.category) for line in log if line.counted)
     for contact, row in contacts.items():

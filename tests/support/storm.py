@@ -245,7 +245,8 @@ class Storm:
             "SELECT * FROM public.audit WHERE after IS NOT NULL AND previous NOT IN ('C', 'O', 'S')",
             "SELECT * FROM public.audit_record WHERE code NOT IN ('C', 'O', 'S')",
         ):
-            assert self.database.query(wrong) == []
+            found = self.database.query(wrong)
+            assert found == [], (wrong, found[:5])
 
     def every_attempt_is_in_the_log_once(self) -> None:
         """Check that the log has all that was claimed, and all that a dialer got; nothing is in progress."""
@@ -260,16 +261,18 @@ class Storm:
             attempt for (attempt,) in self.database.query("SELECT attempt_id FROM outbound.attempt_log")
         ]
         claimed = self.database.query("SELECT after FROM public.audit WHERE after IS NOT NULL")
-        assert len(logged) == len(set(logged))
-        assert got <= set(logged)
-        assert {attempt for (attempt,) in claimed} == set(logged)
+        assert len(logged) == len(set(logged)), "an attempt is in the log twice"
+        assert got <= set(logged), f"not in the log: {sorted(got - set(logged))[:5]}"
+        differing = {attempt for (attempt,) in claimed} ^ set(logged)
+        assert differing == set(), f"claimed or in the log, not both: {sorted(differing)[:5]}"
         for wrong in (
             """SELECT * FROM outbound.attempt_log
                WHERE settled_at < coalesce(started_at, claimed_at) OR started_at < claimed_at""",
             """SELECT * FROM outbound.contact_event AS e WHERE attempt_id IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM outbound.attempt_log AS l WHERE l.attempt_id = e.attempt_id)""",
         ):
-            assert self.database.query(wrong) == []
+            found = self.database.query(wrong)
+            assert found == [], (wrong, found[:5])
 
     def no_limit_was_passed(self) -> None:
         """Check that no limit of its campaign was met when an automatic attempt was claimed."""

@@ -1,9 +1,11 @@
 //! A history: settings, contacts and events in the order in which they happen, as text with one
 //! step a line, so that a failing one can be read, kept and replayed.
 
+pub mod changes;
 pub mod generate;
 pub mod setup;
 pub mod shrink;
+pub mod units;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};

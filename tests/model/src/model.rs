@@ -220,6 +220,16 @@ impl Contact {
         self.type_attempts.iter().sum()
     }
 
+    /// Counts the attempts of each type anew, from the records.
+    pub fn count_by_type(&mut self) {
+        self.type_attempts = [0; 3];
+        for record in &self.records {
+            if let Some(kind) = record.kind {
+                self.type_attempts[kind.index()] += record.attempts;
+            }
+        }
+    }
+
     /// The record of that number.
     #[must_use]
     pub fn record(&self, id: u64) -> Option<&Record> {

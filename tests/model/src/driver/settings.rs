@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use crate::history::generate::{unit_text, unit_type};
+use crate::history::units::{unit_text, unit_type};
 use crate::history::{Column, Event, Upload};
 use crate::model::settings::{Kind, UnitType};
 

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::model::settings::{Category, Kind, Time, UnitType, WRAP_UP_CODES};
+use crate::model::settings::{Category, Time, WRAP_UP_CODES};
 use crate::model::{Attempt, Stage, World};
 use crate::random::Random;
 
-use super::setup::{self, Units};
-use super::{Event, Step, Upload};
+use super::setup;
+use super::{Event, Step};
 
 const RESULTS: [Category; 13] = [
     Category::Busy,
@@ -28,12 +28,14 @@ const RESULTS: [Category; 13] = [
 /// Makes the steps of one history, one at a time.
 #[derive(Debug, Clone)]
 pub struct Generator {
-    random: Random,
+    pub(super) random: Random,
     now: Time,
     setup: std::vec::IntoIter<Event>,
-    units: usize,
+    pub(super) units: usize,
     left: usize,
     drain: bool,
+    /// Attempts of the latest claim begin at this place; none after another event.
+    claimed: Option<usize>,
 }
 
 impl Generator {
@@ -51,6 +53,7 @@ impl Generator {
             units: 1000,
             left,
             drain: fair,
+            claimed: None,
         }
     }
 
@@ -80,6 +83,13 @@ impl Generator {
             return None;
         }
         self.left -= 1;
+        if let Some(event) = self.follow_up(world) {
+            self.now += self.random.between(1, 40);
+            return Some(Step {
+                at: self.now,
+                event,
+            });
+        }
         if let Some((moment, telling)) = self.moment(world) {
             self.now = moment;
             if self.random.chance(60) {
@@ -153,7 +163,47 @@ impl Generator {
         Some((moment + self.random.between(-1, 1), telling))
     }
 
+    /// Most claims are followed by the start of what was claimed, and many starts by a result.
+    fn follow_up(&mut self, world: &World) -> Option<Event> {
+        let from = self.claimed.take()?;
+        let mut attempts: Vec<String> = (from..world.attempts.len())
+            .filter_map(|place| world.name_of(place))
+            .collect();
+        attempts.truncate(4);
+        if attempts.is_empty() || self.random.chance(50) {
+            return None;
+        }
+        let started = |name: &String| {
+            let attempt = world.find(name).and_then(|place| world.attempts.get(place));
+            attempt.is_some_and(|attempt| attempt.stage != Stage::Claimed)
+        };
+        if attempts.iter().any(started) {
+            let results = attempts.iter().map(|_| self.result()).collect();
+            return Some(Event::Settle {
+                attempts,
+                results,
+                ended: self.random.chance(30),
+                dialer: None,
+                twice: false,
+            });
+        }
+        self.claimed = Some(from);
+        Some(Event::Start {
+            attempts,
+            dialer: None,
+        })
+    }
+
+    fn result(&mut self) -> Category {
+        match self.random.below(50) {
+            0 => Category::Unknown,
+            1 => Category::NotFound,
+            _ => *self.random.pick(&RESULTS).unwrap_or(&Category::Busy),
+        }
+    }
+
     fn claim(&mut self, world: &World) -> Option<Event> {
+        self.claimed = Some(world.attempts.len());
         Some(Event::Claim {
             campaign: self.campaign(world)?,
             n: if self.random.chance(15) {
@@ -297,14 +347,7 @@ impl Generator {
 
     fn settle(&mut self, world: &World, stages: &[Stage]) -> Option<Event> {
         let attempts = self.attempts(world, stages)?;
-        let results = attempts
-            .iter()
-            .map(|_| match self.random.below(50) {
-                0 => Category::Unknown,
-                1 => Category::NotFound,
-                _ => *self.random.pick(&RESULTS).unwrap_or(&Category::Busy),
-            })
-            .collect();
+        let results = attempts.iter().map(|_| self.result()).collect();
         Some(Event::Settle {
             attempts,
             results,
@@ -319,7 +362,7 @@ impl Generator {
         self.random.chance(85).then(|| (*code).to_owned())
     }
 
-    fn someone(&mut self, world: &World) -> Option<(String, String, Option<String>)> {
+    pub(super) fn someone(&mut self, world: &World) -> Option<(String, String, Option<String>)> {
         let lists: Vec<&String> = world.lists.keys().collect();
         let list = (*self.random.pick(&lists)?).clone();
         let contacts: Vec<&String> = world.lists.get(&list)?.contacts.keys().collect();
@@ -377,93 +420,6 @@ impl Generator {
         })
     }
 
-    /// New contacts, known ones again, and known ones with more or fewer units.
-    fn upload(&mut self, world: &World) -> Option<Event> {
-        let (list, _, _) = self.someone(world)?;
-        let of = world.lists.get(&list)?;
-        let mut units = Units::after(self.units);
-        let mut contacts = Vec::new();
-        for _ in 0..=self.random.below(3) {
-            let number = self.random.below(of.contacts.len() + 3);
-            // A closed contact stays closed, whatever it gets (§16 Q15).
-            let closed: Vec<&String> = of
-                .contacts
-                .iter()
-                .filter(|(_, contact)| contact.code == 'U')
-                .map(|(id, _)| id)
-                .collect();
-            let id = match self.random.pick(&closed) {
-                Some(id) if self.random.chance(50) => (*id).clone(),
-                _ => format!("c{number:02}"),
-            };
-            if contacts.iter().any(|upload: &Upload| upload.id == id) && self.random.chance(70) {
-                continue;
-            }
-            let mut made = setup::upload(&mut self.random, &id, &of.columns, &mut units);
-            if let Some(known) = of.contacts.get(&id) {
-                for record in &known.records {
-                    let column = &of.columns.get(record.column)?.name;
-                    if self.random.chance(85) {
-                        made.units.insert(column.clone(), record.unit.clone());
-                    }
-                }
-            }
-            contacts.push(made);
-        }
-        self.units += 100;
-        contacts.retain(|upload: &Upload| has_no_unit_twice(upload));
-        Some(Event::Contacts {
-            list,
-            contacts,
-            update: self.random.chance(60),
-            twice: self.random.chance(25),
-        })
-    }
-
-    fn suppress(&mut self, world: &World) -> Option<Event> {
-        let names: Vec<&String> = world.suppression.keys().collect();
-        let name = (*self.random.pick(&names)?).clone();
-        let (list, contact, unit) = self.someone(world)?;
-        let record = world.contact(&list, &contact)?.record_of(&unit?)?;
-        let units = vec![
-            Some(record)
-                .filter(|record| !record.unit.starts_with('x'))?
-                .unit
-                .clone(),
-        ];
-        Some(if self.random.chance(70) {
-            Event::Suppress { name, units }
-        } else {
-            Event::Unsuppress { name, units }
-        })
-    }
-
-    fn conversation(&mut self, world: &World) -> Option<Event> {
-        let names: Vec<&String> = world.conversations.keys().collect();
-        let id = (*self.random.pick(&names)?).clone();
-        let kind: Kind = world.conversations.get(&id)?.kind;
-        if self.random.chance(40) {
-            return Some(Event::DropConversation { id });
-        }
-        let status = (*self
-            .random
-            .pick(&["open", "pending", "resolved", "snoozed"])?)
-        .to_owned();
-        Some(Event::Conversation { id, kind, status })
-    }
-
-    fn switch(&mut self, world: &World) -> Option<Event> {
-        let names: Vec<&String> = world.campaigns.keys().collect();
-        let name = (*self.random.pick(&names)?).clone();
-        Some(match world.campaigns.get(&name)?.state {
-            "deleted" => Event::RestoreCampaign { name },
-            "off" if self.random.chance(90) => Event::StartCampaign { name },
-            "active" if self.random.chance(45) => Event::StopStart { name },
-            "active" if self.random.chance(80) => Event::StopCampaign { name },
-            _ => Event::DeleteCampaign { name },
-        })
-    }
-
     /// Two results for different contacts.
     fn commute(&mut self, world: &World) -> Option<Event> {
         let stages = [Stage::Claimed, Stage::Started];
@@ -480,39 +436,5 @@ impl Generator {
             first: Box::new(first),
             second: Box::new(second),
         })
-    }
-}
-
-/// Whether no unit stands in two cells: which of them counts is tested elsewhere.
-fn has_no_unit_twice(upload: &Upload) -> bool {
-    let mut units: Vec<&String> = upload.units.values().collect();
-    units.sort();
-    units.windows(2).all(|pair| pair.first() != pair.last())
-}
-
-/// Text of a unit in a database, where each history has units of its own.
-#[must_use]
-pub fn unit_text(unit: &str, run: u64) -> String {
-    let number: u64 = unit
-        .get(1..)
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0);
-    match unit.chars().next() {
-        Some('p') => format!("+38044{:07}", 1_000_000 + (run % 300) * 20_000 + number),
-        Some('e') => format!("unit{number}.run{run}@example.org"),
-        Some('m') => format!("account-{run}-{number}"),
-        Some('v') => format!("conversation-{run}-{number}"),
-        _ => format!("{number}"),
-    }
-}
-
-/// Kind of a unit by its name.
-#[must_use]
-pub fn unit_type(unit: &str) -> UnitType {
-    match unit.chars().next() {
-        Some('e') => UnitType::Email,
-        Some('m') => UnitType::MessengerId,
-        Some('v') => UnitType::ConversationId,
-        _ => UnitType::Phone,
     }
 }

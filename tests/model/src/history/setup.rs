@@ -200,7 +200,7 @@ impl Units {
 pub fn upload(random: &mut Random, id: &str, columns: &[Column], units: &mut Units) -> Upload {
     let mut cells = BTreeMap::new();
     for column in columns {
-        if random.chance(65) {
+        if random.chance(55) {
             let unit = match column.unit {
                 UnitType::Phone if random.chance(4) => format!("x{}", columns.len() + cells.len()),
                 unit => units.make(unit),

@@ -1,6 +1,6 @@
 //! Invariants that hold at every moment.
 
-use crate::history::generate::unit_type;
+use crate::history::units::unit_type;
 use crate::model::codes::Facts;
 use crate::model::settings::{Control, Kind, UnitType, met};
 use crate::snapshot::{ContactRow, RecordRow, Rows};

@@ -2,7 +2,7 @@
 
 use crate::history::Event;
 
-use super::settings::{Time, UnitType};
+use super::settings::Time;
 use super::{Conversation, Suppression, World};
 
 /// What was seen in the database after an event, where the rules leave something free.
@@ -345,27 +345,7 @@ impl World {
             }
             Event::DropConversation { id } => self.conversations.contains_key(id),
             Event::List { name, .. } => !self.lists.contains_key(name),
-            Event::Contacts {
-                list,
-                contacts,
-                update,
-                ..
-            } => {
-                // A conversation that came, went or moved since would be another unit to an update.
-                let settled = |upload: &crate::history::Upload| {
-                    self.contact(list, &upload.id).is_none_or(|known| {
-                        known.records.iter().all(|record| {
-                            let kind = self
-                                .conversations
-                                .get(&record.unit)
-                                .map(|conversation| conversation.kind);
-                            record.unit_type != UnitType::ConversationId
-                                || (kind.is_some() && record.kind == kind)
-                        })
-                    })
-                };
-                self.lists.contains_key(list) && (!update || contacts.iter().all(settled))
-            }
+            Event::Contacts { list, .. } => self.lists.contains_key(list),
             Event::Campaign {
                 name,
                 lists,

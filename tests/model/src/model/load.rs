@@ -49,18 +49,9 @@ impl World {
                 Some(contact) if update => {
                     contact.balance = upload.balance;
                     contact.cells.clone_from(&upload.units);
-                    let kinds = |contact: &Contact| -> BTreeSet<(Option<Kind>, char, bool)> {
-                        contact
-                            .records
-                            .iter()
-                            .map(|record| (record.kind, record.code, record.succeeded()))
-                            .collect()
-                    };
-                    let before = kinds(contact);
-                    Self::replace_records(contact, staged, &mut list.last_record);
                     // Codes are derived anew only where they can differ: limits that were changed
                     // meanwhile do not take effect by an upload.
-                    if before == kinds(contact) {
+                    if !Self::replace_records(contact, staged, &mut list.last_record) {
                         self.lists.insert(name.to_owned(), list);
                         continue;
                     }
@@ -113,7 +104,20 @@ impl World {
     }
 
     /// the staged units replace those that the contact had; what stays keeps its history.
-    fn replace_records(contact: &mut Contact, staged: Vec<Record>, last_record: &mut u64) {
+    /// Returns whether the contact's codes may be others now.
+    fn replace_records(contact: &mut Contact, staged: Vec<Record>, last_record: &mut u64) -> bool {
+        let kinds = |contact: &Contact| -> BTreeSet<(Option<Kind>, char, bool)> {
+            let of = |record: &Record| (record.kind, record.code, record.succeeded());
+            contact.records.iter().map(of).collect()
+        };
+        let planned = |contact: &Contact| -> Vec<u64> {
+            let planned = contact
+                .records
+                .iter()
+                .filter(|record| matches!(record.code, 'O' | 'S'));
+            planned.map(|record| record.id).collect()
+        };
+        let before = (kinds(contact), planned(contact));
         let is_staged = |record: &Record| {
             staged
                 .iter()
@@ -142,6 +146,12 @@ impl World {
                     record.enter('C');
                     record.last_result = None;
                 }
+                // The conversation is there by now.
+                Some(new) if new.code == 'C' && record.code == 'P' => {
+                    record.enter('C');
+                    record.kind = new.kind;
+                    record.last_result = None;
+                }
                 _ => {}
             }
         }
@@ -156,5 +166,7 @@ impl World {
                 });
             }
         }
+        contact.count_by_type();
+        before != (kinds(contact), planned(contact))
     }
 }

@@ -130,12 +130,7 @@ impl World {
 
     /// A contact's counts and latest record from its records, after some were set to zero.
     fn count_again(&mut self, contact: &mut Contact) {
-        contact.type_attempts = [0; 3];
-        for record in &contact.records {
-            if let Some(kind) = record.kind {
-                contact.type_attempts[kind.index()] += record.attempts;
-            }
-        }
+        contact.count_by_type();
         let tried = contact.records.iter().filter(|record| record.attempts > 0);
         let latest = tried.max_by_key(|record| record.last_at);
         contact.last_start = latest.and_then(|record| record.last_at);
