@@ -177,6 +177,8 @@ BEGIN
         RAISE EXCEPTION 'contact list "%" is being loaded', dropped.name
             USING ERRCODE = 'object_in_use', HINT = 'Wait for the load to end, or run CALL outbound.maintain() if its worker is gone.';
     END IF;
+    EXECUTE format('LOCK TABLE outbound_list.%I, outbound_list.%I IN ACCESS EXCLUSIVE MODE', dropped.table_name, dropped.table_name || '_detail');
+    PERFORM outbound._log_flushed(dropped);
     EXECUTE format('DROP TABLE outbound_list.%I, outbound_list.%I', dropped.table_name, dropped.table_name || '_detail');
     DELETE FROM outbound.contact_count AS c WHERE c.list_id = dropped.list_id;
     DELETE FROM outbound.campaign_list AS m WHERE m.list_id = dropped.list_id;

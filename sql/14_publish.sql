@@ -55,6 +55,8 @@ BEGIN
     LOOP
         EXECUTE format('LOCK TABLE outbound_list.%I IN ACCESS EXCLUSIVE MODE', part.present);
     END LOOP;
+    -- Only now does nobody claim or settle any more.
+    PERFORM outbound._log_flushed(p_list);
     IF outbound._has_own_additions(p_list.table_name, 'sys_load_' || p_load.load_id)
        OR outbound._has_own_additions(p_list.table_name || '_detail', 'sys_load_' || p_load.load_id || '_detail') THEN
         FOR part IN SELECT * FROM (VALUES ('sys_load_' || p_load.load_id, p_list.table_name),
@@ -124,7 +126,6 @@ BEGIN
                 USING ERRCODE = 'OB404', HINT = 'Run the job again: it makes the list anew.';
         END IF;
         IF p_load.mode = 'swap' THEN
-            PERFORM outbound._log_flushed(target);
             last_record := outbound._last_record_id(target.table_name) + (p_counts ->> 'records')::bigint;
             PERFORM outbound._swap_tables(p_load, target);
             PERFORM outbound._advance_record_numbers(target.table_name, last_record);

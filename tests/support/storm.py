@@ -266,8 +266,7 @@ class Storm:
         differing = {attempt for (attempt,) in claimed} ^ set(logged)
         assert differing == set(), f"claimed or in the log, not both: {sorted(differing)[:5]}"
         for wrong in (
-            """SELECT * FROM outbound.attempt_log
-               WHERE settled_at < coalesce(started_at, claimed_at) OR started_at < claimed_at""",
+            "SELECT * FROM outbound.attempt_log WHERE settled_at < started_at OR started_at < claimed_at",
             """SELECT * FROM outbound.contact_event AS e WHERE attempt_id IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM outbound.attempt_log AS l WHERE l.attempt_id = e.attempt_id)""",
         ):
