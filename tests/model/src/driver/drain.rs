@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use crate::history::{Event, Step};
-use crate::model::Stage;
 use crate::model::settings::{Category, Time};
 
 use super::{Disagreement, Run, disagree};
@@ -59,7 +58,6 @@ impl Run<'_> {
                     return Ok(Some(found));
                 }
             }
-            let mut claimed = 0;
             for campaign in &campaigns {
                 at += 1;
                 let from = self.world.attempts.len();
@@ -77,7 +75,6 @@ impl Run<'_> {
                 if attempts.is_empty() {
                     continue;
                 }
-                claimed += attempts.len();
                 at += 1;
                 let results = vec![Category::Noanswer; attempts.len()];
                 let settle = Event::Settle {
@@ -91,16 +88,16 @@ impl Run<'_> {
                     return Ok(Some(found));
                 }
             }
-            let open = self
-                .world
-                .attempts
-                .iter()
-                .any(|attempt| attempt.in_progress() || attempt.stage == Stage::Queued);
-            if claimed == 0 && !open {
+            if self.left().is_none() {
                 break;
             }
         }
-        let left = self.rows.lists.iter().find_map(|(list, rows)| {
+        Ok(self.left().map(|why| disagree("P27", step, &why)))
+    }
+
+    /// A contact that is not done with.
+    fn left(&self) -> Option<String> {
+        self.rows.lists.iter().find_map(|(list, rows)| {
             let (id, contact) = rows
                 .contacts
                 .iter()
@@ -109,7 +106,6 @@ impl Run<'_> {
                 "list {list} contact {id} is still {}",
                 contact.code
             ))
-        });
-        Ok(left.map(|why| disagree("P27", step, &why)))
+        })
     }
 }

@@ -287,12 +287,7 @@ impl World {
             if let Some(first) = names.iter().take(place).position(|other| other == name) {
                 let first = rows.get(first);
                 let record = first.and_then(|row| row.record.clone());
-                let late = first.is_some_and(|row| row.outcomes.contains(&"corrected"));
-                let outcomes = if late {
-                    vec!["repeated", "corrected"]
-                } else {
-                    vec!["repeated"]
-                };
+                let outcomes = vec!["repeated"];
                 rows.push(Row {
                     outcomes,
                     record,

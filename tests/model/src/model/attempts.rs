@@ -216,7 +216,6 @@ impl World {
                 self.row(attempt, &["released"])
             }
             Stage::Started => self.row(attempt, &["refused"]),
-            Stage::Queued => self.row(attempt, &["already_settled", "refused"]),
             _ => self.over(attempt, &of),
         }
     }
