@@ -63,6 +63,19 @@ pub struct Reported<'a> {
     pub is_final: bool,
 }
 
+impl Reported<'_> {
+    /// A result and nothing more.
+    #[must_use]
+    pub const fn plain(result: i64, category: Category) -> Self {
+        Self {
+            result,
+            category,
+            dialog: None,
+            is_final: false,
+        }
+    }
+}
+
 /// The two switches of a wrap-up code (contact-lists §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrapUp {
@@ -220,12 +233,7 @@ impl Contact {
             .record(open.record)
             .is_some_and(|record| record.code == RecordCode::InProgress);
         if live {
-            let success = Reported {
-                result: result_id::SUCCESS,
-                category: Category::Success,
-                dialog: None,
-                is_final: false,
-            };
+            let success = Reported::plain(result_id::SUCCESS, Category::Success);
             self.count(&open, success, limits);
         }
         let record = self.record_mut(open.record).ok_or(Refusal::NotOpen)?;

@@ -291,7 +291,7 @@ fn limit_gate(contact: &Contact, claimant: Claimant<'_>, callback_due: bool) -> 
         match limit {
             None => format!(
                 "{} so far, within the limits",
-                counted_i(contact.attempts, "attempt")
+                counted(contact.attempts, "attempt")
             ),
             Some(_) if callback_due => "no limit stops an agent's callback".to_owned(),
             Some(("contact", limit, made)) => {
@@ -414,12 +414,9 @@ const fn meaning(code: ContactCode) -> &'static str {
     }
 }
 
-fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-fn counted_i(number: i32, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+fn counted<N: std::fmt::Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+    let plural = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
 
 /// A moment as people read it, in UTC.

@@ -280,10 +280,7 @@ pub fn _finish_attempt(
     let (attempt_id, at) = (given("attempt_id", attempt_id), moment("at", at));
     let switches = spi::connected(|| wrap_up_code.map(catalog::wrap_up));
     rows(each(&[Some(attempt_id)], None, at, |work, place| {
-        let limits = work
-            .campaign(place)
-            .map(|campaign| campaign.policy.limits)
-            .unwrap_or_default();
+        let limits = work.limits(place);
         let rules = &work.rules;
         match work.held[place].now.finish(switches, at, &limits, rules) {
             Ok(()) => {
@@ -320,10 +317,7 @@ pub fn _schedule_callback(
     let (at, callback_at) = (moment("at", at), moment("callback_at", callback_at));
     future("a callback", callback_at, at);
     rows(each(&[Some(attempt_id)], None, at, |work, place| {
-        let limits = work
-            .campaign(place)
-            .map(|campaign| campaign.policy.limits)
-            .unwrap_or_default();
+        let limits = work.limits(place);
         let rules = &work.rules;
         match work.held[place]
             .now

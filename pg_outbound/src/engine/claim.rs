@@ -257,12 +257,14 @@ impl Search<'_> {
     fn collect(&mut self, wanted: usize, claimed: &mut Vec<Claimed>, rates: &mut InboxRates) {
         // Contacts before the mark were taken a moment ago: what is left of them need not be walked again.
         if self.group == Group::Fresh && self.entry.order.is_none() {
-            if let Some(mark) = marks::get(self.list.id, self.campaign.id) {
+            let before = claimed.len();
+            if let Some(mark) = marks::get(self.list.id, self.campaign.id, self.at) {
                 self.collect_after(&mark, wanted, claimed, rates);
             }
             self.collect_after("", wanted, claimed, rates);
-            if let Some(last) = claimed.last() {
-                marks::set(self.list.id, self.campaign.id, &last.contact);
+            // A contact of this list, not the last of another one that the campaign has.
+            if let Some(last) = claimed.get(before..).and_then(<[Claimed]>::last) {
+                marks::set(self.list.id, self.campaign.id, &last.contact, self.at);
             }
         } else {
             self.collect_after("", wanted, claimed, rates);

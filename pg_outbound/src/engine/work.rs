@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use outbound_core::campaign::Afterwards;
 use outbound_core::machine::attempt::{Refusal, Reported, WrapUp};
-use outbound_core::machine::{Category, Contact, Micros, Rules, result_id};
+use outbound_core::machine::{Category, Contact, Limits, Micros, Rules, result_id};
 use outbound_core::unit::ConversationType;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use super::unit_checks;
 use crate::error::invalid;
 
 /// Most attempts in one call.
-const MOST_AT_ONCE: usize = 10_000;
+pub const MOST_AT_ONCE: usize = 10_000;
 
 /// What became of one attempt.
 #[derive(Debug, Clone, Default)]
@@ -102,19 +102,20 @@ impl<'a> Work<'a> {
         catalog::campaign(open.campaign)
     }
 
+    /// Limits of its campaign; none when it is gone.
+    pub fn limits(&self, place: usize) -> Limits {
+        self.campaign(place)
+            .map(|campaign| campaign.policy.limits)
+            .unwrap_or_default()
+    }
+
     /// The interaction begins, after a last look at its conversation.
     pub fn start(&mut self, place: usize) -> Answer {
         let Some(campaign) = self.campaign(place) else {
             return self.refused(place, Refusal::NotOpen);
         };
         let until = self.at + i64::from(campaign.settings.lease_started_seconds) * 1_000_000;
-        let open = self.held[place].now.open.clone();
-        if open
-            .as_ref()
-            .is_some_and(|open| self.code_of(place, open.record) == Some("Q"))
-        {
-            return self.refused(place, Refusal::Queued);
-        }
+        let open = self.held[place].now.open.as_ref();
         // A lease that is over comes first: nothing is made of an attempt that is given back.
         let over = open.is_some_and(|open| open.started_at.is_none() && open.until <= self.at);
         if !over && let Some(answer) = self.check_conversation(place, &campaign) {
@@ -162,15 +163,12 @@ impl<'a> Work<'a> {
             .units
             .get(&record.id)
             .and_then(|unit| self.conversations.get(&unit.value));
-        let report = |result, category| Reported {
-            result,
-            category,
-            dialog: None,
-            is_final: false,
-        };
         match status.map(String::as_str) {
             None => {
-                let answer = self.settle(place, report(result_id::NOT_FOUND, Category::NotFound));
+                let answer = self.settle(
+                    place,
+                    Reported::plain(result_id::NOT_FOUND, Category::NotFound),
+                );
                 Some(Answer {
                     outcome: "purged",
                     message: Some("the conversation does not exist any more".to_owned()),
@@ -189,15 +187,7 @@ impl<'a> Work<'a> {
         if let Some(open) = &mut self.held[place].now.open {
             open.started_at = Some(self.at);
         }
-        let answer = self.settle(
-            place,
-            Reported {
-                result: result_id::BUSY,
-                category: Category::Busy,
-                dialog: None,
-                is_final: false,
-            },
-        );
+        let answer = self.settle(place, Reported::plain(result_id::BUSY, Category::Busy));
         Answer {
             outcome: "busy",
             message: Some(
@@ -228,18 +218,6 @@ impl<'a> Work<'a> {
 
     /// The attempt is given back.
     pub fn release(&mut self, place: usize) -> Answer {
-        let record = self.held[place].now.open.as_ref().map(|open| open.record);
-        if record.is_some_and(|record| self.code_of(place, record) == Some("Q")) {
-            return self.refused(place, Refusal::Queued);
-        }
-        let started = self.held[place]
-            .now
-            .open
-            .as_ref()
-            .is_some_and(|open| open.started_at.is_some());
-        if started {
-            return self.refused(place, Refusal::Started);
-        }
         match self.held[place].now.release(&self.rules) {
             Ok(()) => {
                 self.ended(place, result_id::NOT_PERFORMED, false, None);
@@ -277,12 +255,7 @@ impl<'a> Work<'a> {
         if started {
             self.settle(
                 place,
-                Reported {
-                    result: result_id::UNKNOWN,
-                    category: Category::Unknown,
-                    dialog: None,
-                    is_final: false,
-                },
+                Reported::plain(result_id::UNKNOWN, Category::Unknown),
             );
         } else {
             self.release(place);
