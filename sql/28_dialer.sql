@@ -182,99 +182,63 @@ COMMENT ON TYPE outbound.attempt_answer IS 'What became of an attempt: started, 
 
 -- The dialers' calls. Their statements touch few rows of tables that may have no statistics yet, so they are
 -- planned once a session, by index. A claim must never sort: its scans are in the order of their index.
--- plpgsql, because it hands its answer over as a whole: rights and settings are changed once a call.
 
 CREATE FUNCTION outbound.claim(campaign text, n integer, dialer text, at timestamptz DEFAULT now())
 RETURNS TABLE (attempt_id bigint, list text, contact_id text, record_id bigint, unit text, unit_type text, conversation_type text,
     inbox_id bigint, inbox text, contact_name text, fields jsonb, origin text, lease_until timestamptz)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off SET enable_sort = off
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT c.* FROM outbound._claim(claim.campaign, claim.n, claim.dialer, claim.at) AS c;
-END
-$$;
+AS 'MODULE_PATHNAME', 'claim_attempts_wrapper';
 COMMENT ON FUNCTION outbound.claim IS 'Takes up to n attempts of a campaign (null: of all that are on, by priority) for a dialer, with all it needs to make them; fewer when fewer may be made at this moment, which explain tells (contact-lists §7.1, §8.1)';
 
 CREATE FUNCTION outbound.start(attempt_ids bigint[], dialer text DEFAULT NULL, at timestamptz DEFAULT now())
 RETURNS SETOF outbound.attempt_answer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT c.* FROM outbound._start(start.attempt_ids, start.dialer, start.at) AS c;
-END
-$$;
+AS 'MODULE_PATHNAME', 'start_attempts_wrapper';
 COMMENT ON FUNCTION outbound.start IS 'Attempts are about to be made: last checks, and a longer lease; answers for each (contact-lists §8.2)';
 
 CREATE FUNCTION outbound.settle(attempt_ids bigint[], results text[], dialog_ids text[] DEFAULT NULL, final boolean DEFAULT false, dialer text DEFAULT NULL,
     at timestamptz DEFAULT now())
 RETURNS SETOF outbound.attempt_answer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT c.* FROM outbound._settle(settle.attempt_ids, settle.results, settle.dialog_ids, settle.final, settle.dialer, settle.at) AS c;
-END
-$$;
+AS 'MODULE_PATHNAME', 'settle_attempts_wrapper';
 COMMENT ON FUNCTION outbound.settle IS 'Attempts have these results; each counts once, and answers for itself. final: successes that need no end (contact-lists §7.2 R21 to R29)';
 
 CREATE FUNCTION outbound.release(attempt_ids bigint[], dialer text DEFAULT NULL, at timestamptz DEFAULT now())
 RETURNS SETOF outbound.attempt_answer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT c.* FROM outbound._release(release.attempt_ids, release.dialer, release.at) AS c;
-END
-$$;
+AS 'MODULE_PATHNAME', 'release_attempts_wrapper';
 COMMENT ON FUNCTION outbound.release IS 'Attempts will not be made: their records are what they were before the claim (contact-lists §7.2 R20)';
 
 CREATE FUNCTION outbound.extend(attempt_ids bigint[], until timestamptz, dialer text DEFAULT NULL, at timestamptz DEFAULT now())
 RETURNS SETOF outbound.attempt_answer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT c.* FROM outbound._extend(extend.attempt_ids, extend.until, extend.dialer, extend.at) AS c;
-END
-$$;
+AS 'MODULE_PATHNAME', 'extend_attempts_wrapper';
 COMMENT ON FUNCTION outbound.extend IS 'Attempts need longer: their leases end at that moment, which the answer has as scheduled_at';
 
 CREATE FUNCTION outbound.finish(attempt_id bigint, wrap_up_code text DEFAULT NULL, at timestamptz DEFAULT now())
 RETURNS SETOF outbound.attempt_answer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT c.* FROM outbound._finish_attempt(finish.attempt_id, finish.wrap_up_code, finish.at) AS c;
-END
-$$;
+AS 'MODULE_PATHNAME', 'finish_attempt_wrapper';
 COMMENT ON FUNCTION outbound.finish IS 'The campaign manager is done with the contact that an attempt reached; the wrap-up code decides what becomes of it (contact-lists §6.3)';
 
 CREATE FUNCTION outbound.schedule_callback(attempt_id bigint, callback_at timestamptz, at timestamptz DEFAULT now())
 RETURNS SETOF outbound.attempt_answer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
     SET enable_mergejoin = off SET jit = off
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT c.* FROM outbound._schedule_callback(schedule_callback.attempt_id, schedule_callback.callback_at, schedule_callback.at) AS c;
-END
-$$;
+AS 'MODULE_PATHNAME', 'schedule_callback_wrapper';
 COMMENT ON FUNCTION outbound.schedule_callback IS 'An agent plans a callback with the contact that an attempt reached or is speaking to (contact-lists §7.2 R34, R36)';
 
 DO $$

@@ -33,13 +33,6 @@ COMMENT ON FUNCTION outbound.check_attempt_control IS 'Checks a change of an att
 COMMENT ON FUNCTION outbound.check_campaign_settings IS 'Checks a change of the settings of a campaign, JSON text, and returns the settings after it with the names of what it uses, or raises an error that names the field';
 COMMENT ON FUNCTION outbound.check_job_columns IS 'Refuses columns of a job whose inboxes do not exist or do not fit';
 
-COMMENT ON FUNCTION outbound._claim IS 'What outbound.claim does';
-COMMENT ON FUNCTION outbound._start IS 'What outbound.start does';
-COMMENT ON FUNCTION outbound._settle IS 'What outbound.settle does';
-COMMENT ON FUNCTION outbound._release IS 'What outbound.release does';
-COMMENT ON FUNCTION outbound._extend IS 'What outbound.extend does';
-COMMENT ON FUNCTION outbound._finish_attempt IS 'What outbound.finish does';
-COMMENT ON FUNCTION outbound._schedule_callback IS 'What outbound.schedule_callback does';
 COMMENT ON FUNCTION outbound.move_callback IS 'Moves a planned callback (contact-lists §7.2 R41); returns counts';
 COMMENT ON FUNCTION outbound.cancel_callback IS 'Cancels a planned callback (contact-lists §7.2 R40); returns counts';
 COMMENT ON FUNCTION outbound.exclude IS 'Shuts a contact, or one record of it, out of all campaigns (contact-lists §7.2 R42); returns counts';

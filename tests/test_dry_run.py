@@ -26,10 +26,8 @@ OWN = ("run_id", "dry_run", "seconds")
 
 
 def state(site: Site) -> dict[str, Any]:
-    """Return everything a dry run must not change. Sequences are not rolled back by PostgreSQL."""
-    tables = {f"{schema}.{name}" for schema, name in catalog.tables(site.database)}
-    rows = {name: rows for name, rows in catalog.contents(site.database).items() if name in tables}
-    return {"rows": rows, "defined": catalog.definitions(site.database), "files": site.files()}
+    """Return everything a dry run must not change."""
+    return {"rows": catalog.rows(site.database), "defined": catalog.definitions(site.database), "files": site.files()}
 
 
 def compare(site: Site, *command: str) -> tuple[dict[str, Any], int]:

@@ -40,10 +40,8 @@ def arguments(file: Path, *more: str, name: str = "Previewed") -> list[str]:
 
 
 def everything(site: Site) -> Any:
-    """Return all rows and definitions; sequences advance, as PostgreSQL has it."""
-    tables = {f"{schema}.{name}" for schema, name in catalog.tables(site.database)}
-    held = {name: lines for name, lines in catalog.contents(site.database).items() if name in tables}
-    return held, catalog.definitions(site.database)
+    """Return all rows and definitions."""
+    return catalog.rows(site.database), catalog.definitions(site.database)
 
 
 def shown(site: Site, file: Path, *more: str, name: str = "Previewed") -> dict[str, Any]:

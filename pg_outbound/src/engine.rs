@@ -32,6 +32,7 @@
               tables of columns with the functions that read them say more than names for their types would"
 )]
 
+mod answers;
 mod arguments;
 mod attempts;
 mod capacity;
@@ -41,10 +42,12 @@ mod columns;
 mod consistency;
 mod counters;
 mod duties;
+mod enums;
 mod explain;
 mod journal;
 mod marks;
 mod operator;
+mod rows;
 mod spi;
 mod store;
 mod unit_checks;

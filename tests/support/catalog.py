@@ -91,8 +91,8 @@ def tables(database: Database, kind: str = "r") -> list[tuple[str, str]]:
     )
 
 
-def contents(database: Database) -> dict[str, list[Any]]:
-    """Return the rows of every table, as text and in one order, and the state of every sequence."""
+def rows(database: Database) -> dict[str, list[Any]]:
+    """Return the rows of every table, as text and in one order. Calls that are undone leave all of it as it was."""
     found: dict[str, list[Any]] = {}
     with database.connect() as connection:
         for schema, name in tables(database):
@@ -100,6 +100,13 @@ def contents(database: Database) -> dict[str, list[Any]]:
                 sql.Identifier(schema, name)
             )
             found[f"{schema}.{name}"] = [line for (line,) in connection.execute(query)]
+    return found
+
+
+def contents(database: Database) -> dict[str, list[Any]]:
+    """Return `rows` and the state of every sequence; what is rolled back advances sequences all the same."""
+    found = rows(database)
+    with database.connect() as connection:
         for schema, name in tables(database, "S"):
             query = sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(schema, name))
             found[f"{schema}.{name}"] = connection.execute(query).fetchall()

@@ -193,7 +193,7 @@ class Case:
 
     def everything(self) -> tuple[dict[str, list[Any]], list[str]]:
         """Return every row of every table, but for loads that are not over, and every file on the server."""
-        rows = catalog.contents(self.database)
+        rows = catalog.rows(self.database)
         of_loads = [name for name in rows if name == "outbound.load" or name.startswith("outbound_list.sys_")]
         return {name: rows[name] for name in rows if name not in of_loads}, self.remote()
 

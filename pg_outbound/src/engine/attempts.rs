@@ -2,8 +2,7 @@
 //! back (contact-lists §8.2, §9). Calls take arrays; each attempt gets an answer of its own, and one that is
 //! refused never fails the others. Every call may be repeated: an attempt that has ended already says so.
 //!
-//! The functions here stand behind those of the same name in `sql/28_dialer.sql`, which carry the rights and
-//! the planner's settings: Postgres would set them anew for every row of an answer.
+//! The functions are declared in `sql/28_dialer.sql`, with their defaults, rights and the planner's settings.
 
 use std::collections::HashMap;
 
@@ -13,37 +12,30 @@ use outbound_core::machine::{Category, Micros, result_id};
 use pgrx::prelude::*;
 use serde_json::json;
 
+use super::answers::{Answers, text};
 use super::arguments::{future, moment};
 use super::catalog;
 use super::spi::{self, Arg};
 use super::work::{Answer, each};
 use crate::error::{given, raise};
 
-/// The answers of a call, as rows. The calls spell it out, because the install script is made from what
-/// stands there.
-type Answers = TableIterator<
-    'static,
-    (
-        name!(attempt_id, i64),
-        name!(outcome, &'static str),
-        name!(record_status, Option<i8>),
-        name!(contact_status, Option<i8>),
-        name!(scheduled_at, Option<TimestampWithTimeZone>),
-        name!(message, Option<String>),
-    ),
->;
-
+/// The answers as rows of `outbound.attempt_answer`.
 fn rows(answers: Vec<Answer>) -> Answers {
-    TableIterator::new(answers.into_iter().map(|a| {
-        (
-            a.attempt,
-            a.outcome,
-            a.record,
-            a.contact,
-            a.scheduled_at.and_then(spi::timestamp),
-            a.message,
-        )
-    }))
+    let letter = |code: i8| pgrx::pg_sys::Datum::from(code);
+    let mut rows = Answers::default();
+    for a in answers {
+        rows.add([
+            a.attempt.into_datum(),
+            text(a.outcome),
+            a.record.map(letter),
+            a.contact.map(letter),
+            a.scheduled_at
+                .and_then(spi::timestamp)
+                .and_then(IntoDatum::into_datum),
+            a.message.as_deref().and_then(text),
+        ]);
+    }
+    rows
 }
 
 /// The interaction is about to begin: last checks, then the longer lease. A conversation that is gone is
@@ -51,23 +43,12 @@ fn rows(answers: Vec<Answer>) -> Answers {
 ///
 /// # Errors
 /// Raises `invalid_parameter_value` for more than 10,000 attempts.
-#[pg_extern]
-#[search_path(pg_catalog, pg_temp)]
-pub fn _start(
+#[pg_extern(sql = false)]
+pub fn start_attempts(
     attempt_ids: Option<Vec<Option<i64>>>,
     dialer: Option<&str>,
     at: Option<TimestampWithTimeZone>,
-) -> TableIterator<
-    'static,
-    (
-        name!(attempt_id, i64),
-        name!(outcome, &'static str),
-        name!(record_status, Option<i8>),
-        name!(contact_status, Option<i8>),
-        name!(scheduled_at, Option<TimestampWithTimeZone>),
-        name!(message, Option<String>),
-    ),
-> {
+) -> Answers {
     let (attempt_ids, at) = (given("attempt_ids", attempt_ids), moment("at", at));
     rows(each(&attempt_ids, dialer, at, |work, place| {
         work.start(place)
@@ -80,26 +61,15 @@ pub fn _start(
 /// # Errors
 /// Raises `array_subscript_error` for arrays of different length, `undefined_object` for a result that does
 /// not exist; nothing is changed then.
-#[pg_extern]
-#[search_path(pg_catalog, pg_temp)]
-pub fn _settle(
+#[pg_extern(sql = false)]
+pub fn settle_attempts(
     attempt_ids: Option<Vec<Option<i64>>>,
     results: Option<Vec<Option<String>>>,
     dialog_ids: Option<Vec<Option<String>>>,
     is_final: Option<bool>,
     dialer: Option<&str>,
     at: Option<TimestampWithTimeZone>,
-) -> TableIterator<
-    'static,
-    (
-        name!(attempt_id, i64),
-        name!(outcome, &'static str),
-        name!(record_status, Option<i8>),
-        name!(contact_status, Option<i8>),
-        name!(scheduled_at, Option<TimestampWithTimeZone>),
-        name!(message, Option<String>),
-    ),
-> {
+) -> Answers {
     let (attempt_ids, results) = (given("attempt_ids", attempt_ids), given("results", results));
     let at = moment("at", at);
     same_length("results", attempt_ids.len(), results.len());
@@ -202,23 +172,12 @@ fn correct(
 ///
 /// # Errors
 /// Raises `invalid_parameter_value` for more than 10,000 attempts.
-#[pg_extern]
-#[search_path(pg_catalog, pg_temp)]
-pub fn _release(
+#[pg_extern(sql = false)]
+pub fn release_attempts(
     attempt_ids: Option<Vec<Option<i64>>>,
     dialer: Option<&str>,
     at: Option<TimestampWithTimeZone>,
-) -> TableIterator<
-    'static,
-    (
-        name!(attempt_id, i64),
-        name!(outcome, &'static str),
-        name!(record_status, Option<i8>),
-        name!(contact_status, Option<i8>),
-        name!(scheduled_at, Option<TimestampWithTimeZone>),
-        name!(message, Option<String>),
-    ),
-> {
+) -> Answers {
     let (attempt_ids, at) = (given("attempt_ids", attempt_ids), moment("at", at));
     rows(each(&attempt_ids, dialer, at, |work, place| {
         work.release(place)
@@ -229,24 +188,13 @@ pub fn _release(
 ///
 /// # Errors
 /// Raises `invalid_parameter_value` when `until` is over already.
-#[pg_extern]
-#[search_path(pg_catalog, pg_temp)]
-pub fn _extend(
+#[pg_extern(sql = false)]
+pub fn extend_attempts(
     attempt_ids: Option<Vec<Option<i64>>>,
     until: Option<TimestampWithTimeZone>,
     dialer: Option<&str>,
     at: Option<TimestampWithTimeZone>,
-) -> TableIterator<
-    'static,
-    (
-        name!(attempt_id, i64),
-        name!(outcome, &'static str),
-        name!(record_status, Option<i8>),
-        name!(contact_status, Option<i8>),
-        name!(scheduled_at, Option<TimestampWithTimeZone>),
-        name!(message, Option<String>),
-    ),
-> {
+) -> Answers {
     let attempt_ids = given("attempt_ids", attempt_ids);
     let (at, until) = (moment("at", at), moment("until", until));
     future("the end of a lease", until, at);
@@ -260,23 +208,12 @@ pub fn _extend(
 ///
 /// # Errors
 /// Raises `undefined_object` for an unknown wrap-up code.
-#[pg_extern]
-#[search_path(pg_catalog, pg_temp)]
-pub fn _finish_attempt(
+#[pg_extern(sql = false)]
+pub fn finish_attempt(
     attempt_id: Option<i64>,
     wrap_up_code: Option<&str>,
     at: Option<TimestampWithTimeZone>,
-) -> TableIterator<
-    'static,
-    (
-        name!(attempt_id, i64),
-        name!(outcome, &'static str),
-        name!(record_status, Option<i8>),
-        name!(contact_status, Option<i8>),
-        name!(scheduled_at, Option<TimestampWithTimeZone>),
-        name!(message, Option<String>),
-    ),
-> {
+) -> Answers {
     let (attempt_id, at) = (given("attempt_id", attempt_id), moment("at", at));
     let switches = spi::connected(|| wrap_up_code.map(catalog::wrap_up));
     rows(each(&[Some(attempt_id)], None, at, |work, place| {
@@ -296,23 +233,12 @@ pub fn _finish_attempt(
 ///
 /// # Errors
 /// Raises `invalid_parameter_value` for a moment that is not in the future.
-#[pg_extern]
-#[search_path(pg_catalog, pg_temp)]
-pub fn _schedule_callback(
+#[pg_extern(sql = false)]
+pub fn schedule_callback(
     attempt_id: Option<i64>,
     callback_at: Option<TimestampWithTimeZone>,
     at: Option<TimestampWithTimeZone>,
-) -> TableIterator<
-    'static,
-    (
-        name!(attempt_id, i64),
-        name!(outcome, &'static str),
-        name!(record_status, Option<i8>),
-        name!(contact_status, Option<i8>),
-        name!(scheduled_at, Option<TimestampWithTimeZone>),
-        name!(message, Option<String>),
-    ),
-> {
+) -> Answers {
     let attempt_id = given("attempt_id", attempt_id);
     let (at, callback_at) = (moment("at", at), moment("callback_at", callback_at));
     future("a callback", callback_at, at);

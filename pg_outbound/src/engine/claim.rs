@@ -13,6 +13,7 @@ use outbound_core::machine::{Category, Limits, Micros, OpenAttempt, Rules};
 use outbound_core::unit::ConversationType;
 use pgrx::prelude::*;
 
+use super::answers::{Answers, text};
 use super::catalog::{self, Campaign, CampaignList, List};
 use super::journal::{self, Event};
 use super::spi::{self, Arg, RawJson};
@@ -59,31 +60,13 @@ struct Claimed {
 /// # Errors
 /// Raises `undefined_object` for an unknown campaign, `invalid_parameter_value` for `n` out of 1 to 10,000
 /// or a dialer without a name.
-#[pg_extern]
-#[search_path(pg_catalog, pg_temp)]
-pub fn _claim(
+#[pg_extern(sql = false)]
+pub fn claim_attempts(
     campaign: Option<&str>,
     n: Option<i32>,
     dialer: Option<&str>,
     at: Option<TimestampWithTimeZone>,
-) -> TableIterator<
-    'static,
-    (
-        name!(attempt_id, i64),
-        name!(list, String),
-        name!(contact_id, String),
-        name!(record_id, i64),
-        name!(unit, String),
-        name!(unit_type, String),
-        name!(conversation_type, String),
-        name!(inbox_id, Option<i64>),
-        name!(inbox, Option<String>),
-        name!(contact_name, Option<String>),
-        name!(fields, Option<RawJson>),
-        name!(origin, &'static str),
-        name!(lease_until, Option<TimestampWithTimeZone>),
-    ),
-> {
+) -> Answers {
     let (n, dialer) = (given("n", n), given("dialer", dialer));
     let at = spi::moment(given("at", at));
     check(n, dialer);
@@ -101,24 +84,26 @@ pub fn _claim(
         let inboxes = inbox_names(&claimed);
         (claimed, inboxes)
     });
-    TableIterator::new(claimed.into_iter().map(move |c| {
-        let inbox = c.inbox.and_then(|id| inboxes.get(&id).cloned());
-        (
-            c.attempt,
-            c.list,
-            c.contact,
-            c.record,
-            c.unit.value,
-            c.unit.unit_type,
-            c.kind.as_str().to_owned(),
-            c.inbox,
-            inbox,
-            c.name,
-            c.fields,
-            c.origin,
-            spi::timestamp(c.until),
-        )
-    }))
+    let mut rows = Answers::default();
+    for c in claimed {
+        let inbox = c.inbox.and_then(|id| inboxes.get(&id));
+        rows.add([
+            c.attempt.into_datum(),
+            text(&c.list),
+            text(&c.contact),
+            c.record.into_datum(),
+            text(&c.unit.value),
+            text(c.unit.unit_type.as_str()),
+            text(c.kind.as_str()),
+            c.inbox.into_datum(),
+            inbox.and_then(|name| text(name)),
+            c.name.as_deref().and_then(text),
+            c.fields.into_datum(),
+            text(c.origin),
+            spi::timestamp(c.until).into_datum(),
+        ]);
+    }
+    rows
 }
 
 fn check(n: i32, dialer: &str) {

@@ -4,7 +4,7 @@
 use outbound_core::machine::{Micros, OpenAttempt};
 
 use super::catalog::List;
-use super::columns::Columns;
+use super::columns::{Columns, Values};
 use super::store::Held;
 
 /// How an attempt ended.
@@ -78,7 +78,7 @@ pub fn log(list: &List, ended: &[Ended]) {
         ("result_id", |e| Some(e.result)),
     ];
     for (column, read) in ids {
-        columns.int8s(column, ended.iter().map(read).collect());
+        columns.set(column, Values::Int8(ended.iter().map(read).collect()));
     }
     let times: [(&str, fn(&Ended) -> Option<Micros>); 3] = [
         ("claimed_at", |e| Some(e.attempt.claimed_at)),
@@ -91,33 +91,38 @@ pub fn log(list: &List, ended: &[Ended]) {
         ("settled_at", |e| Some(e.at)),
     ];
     for (column, read) in times {
-        columns.times(column, ended.iter().map(read).collect());
+        columns.set(column, Values::Time(ended.iter().map(read).collect()));
     }
-    columns.int4s("list_id", vec![list.id; ended.len()]);
-    columns.texts(
+    columns.set("list_id", Values::Int4(vec![Some(list.id); ended.len()]));
+    columns.set(
         "contact_id",
-        ended.iter().map(|e| Some(e.contact.as_str())).collect(),
+        Values::Text(ended.iter().map(|e| Some(e.contact.as_str())).collect()),
     );
-    columns.texts(
+    columns.set(
         "unit",
-        ended.iter().map(|e| Some(e.unit.as_str())).collect(),
+        Values::Text(ended.iter().map(|e| Some(e.unit.as_str())).collect()),
     );
-    columns.texts(
+    columns.set(
         "dialer",
-        ended
-            .iter()
-            .map(|e| Some(e.attempt.dialer.as_str()))
-            .collect(),
+        Values::Text(
+            ended
+                .iter()
+                .map(|e| Some(e.attempt.dialer.as_str()))
+                .collect(),
+        ),
     );
-    columns.texts(
+    columns.set(
         "origin",
-        ended.iter().map(|e| Some(origin(&e.attempt))).collect(),
+        Values::Text(ended.iter().map(|e| Some(origin(&e.attempt))).collect()),
     );
-    columns.texts(
+    columns.set(
         "dialog_id",
-        ended.iter().map(|e| e.dialog.as_deref()).collect(),
+        Values::Text(ended.iter().map(|e| e.dialog.as_deref()).collect()),
     );
-    columns.booleans("counted", ended.iter().map(|e| e.counted).collect());
+    columns.set(
+        "counted",
+        Values::Boolean(ended.iter().map(|e| Some(e.counted)).collect()),
+    );
     columns.insert("outbound.attempt_log", ended.len());
 }
 
@@ -160,19 +165,22 @@ pub fn tell(list: &List, events: &[Event], at: Micros) {
         ("campaign_id", |e| e.campaign),
     ];
     for (column, read) in ids {
-        columns.int8s(column, events.iter().map(read).collect());
+        columns.set(column, Values::Int8(events.iter().map(read).collect()));
     }
-    columns.int4s("list_id", vec![list.id; events.len()]);
-    columns.times("at", vec![Some(at); events.len()]);
-    columns.texts(
+    columns.set("list_id", Values::Int4(vec![Some(list.id); events.len()]));
+    columns.set("at", Values::Time(vec![Some(at); events.len()]));
+    columns.set(
         "contact_id",
-        events.iter().map(|e| Some(e.contact.as_str())).collect(),
+        Values::Text(events.iter().map(|e| Some(e.contact.as_str())).collect()),
     );
-    columns.texts("kind", events.iter().map(|e| Some(e.kind)).collect());
-    columns.texts(
+    columns.set(
+        "kind",
+        Values::Text(events.iter().map(|e| Some(e.kind)).collect()),
+    );
+    columns.set_as(
         "details",
+        "jsonb",
         events.iter().map(|e| Some(e.details.as_str())).collect(),
     );
-    columns.cast("jsonb");
     columns.insert("outbound.contact_event", events.len());
 }

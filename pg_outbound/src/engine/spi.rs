@@ -35,6 +35,8 @@ pub enum Arg<'a> {
     Int8(i64),
     /// `integer`
     Int4(i32),
+    /// `smallint`
+    Int2(i16),
     /// `boolean`
     Boolean(bool),
     /// `"char"`
@@ -46,46 +48,57 @@ pub enum Arg<'a> {
     /// `bigint[]`
     Int8s(Vec<Option<i64>>),
     /// `integer[]`
-    Int4s(Vec<i32>),
+    Int4s(Vec<Option<i32>>),
+    /// `smallint[]`
+    Int2s(Vec<Option<i16>>),
     /// `boolean[]`
-    Booleans(Vec<bool>),
+    Booleans(Vec<Option<bool>>),
     /// `"char"[]`
     Chars(Vec<Option<u8>>),
     /// `text[]`
     Texts(Vec<Option<&'a str>>),
     /// `timestamptz[]`
     Times(Vec<Option<Micros>>),
-    /// `tid[]`
-    Places(Vec<Place>),
 }
 
 /// Where a row is stored, good as long as its lock is held.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place(pg_sys::ItemPointerData);
 
+impl Place {
+    /// As Postgres takes it.
+    #[must_use]
+    pub const fn raw(self) -> pg_sys::ItemPointerData {
+        self.0
+    }
+}
+
 impl Arg<'_> {
     const fn type_oid(&self) -> pg_sys::Oid {
         match self {
             Self::Int8(_) => pg_sys::INT8OID,
             Self::Int4(_) => pg_sys::INT4OID,
+            Self::Int2(_) => pg_sys::INT2OID,
             Self::Boolean(_) => pg_sys::BOOLOID,
             Self::Char(_) => pg_sys::CHAROID,
             Self::Text(_) => pg_sys::TEXTOID,
             Self::Time(_) => pg_sys::TIMESTAMPTZOID,
             Self::Int8s(_) => pg_sys::INT8ARRAYOID,
             Self::Int4s(_) => pg_sys::INT4ARRAYOID,
+            Self::Int2s(_) => pg_sys::INT2ARRAYOID,
             Self::Booleans(_) => pg_sys::BOOLARRAYOID,
             Self::Chars(_) => pg_sys::CHARARRAYOID,
             Self::Texts(_) => pg_sys::TEXTARRAYOID,
             Self::Times(_) => pg_sys::TIMESTAMPTZARRAYOID,
-            Self::Places(_) => pg_sys::TIDARRAYOID,
         }
     }
 
-    fn datum(&self) -> pg_sys::Datum {
+    /// As Postgres takes it, in the current memory context.
+    pub fn datum(&self) -> pg_sys::Datum {
         match self {
             Self::Int8(value) => pg_sys::Datum::from(*value),
             Self::Int4(value) => pg_sys::Datum::from(*value),
+            Self::Int2(value) => pg_sys::Datum::from(*value),
             Self::Boolean(value) => pg_sys::Datum::from(*value),
             Self::Char(value) => pg_sys::Datum::from(usize::from(*value)),
             Self::Text(value) => text_datum(value),
@@ -96,12 +109,17 @@ impl Arg<'_> {
                 (8, true, b'd'),
             ),
             Self::Int4s(values) => array(
-                values.iter().map(|v| Some(pg_sys::Datum::from(*v))),
+                values.iter().map(|v| v.map(pg_sys::Datum::from)),
                 pg_sys::INT4OID,
                 (4, true, b'i'),
             ),
+            Self::Int2s(values) => array(
+                values.iter().map(|v| v.map(pg_sys::Datum::from)),
+                pg_sys::INT2OID,
+                (2, true, b's'),
+            ),
             Self::Booleans(values) => array(
-                values.iter().map(|v| Some(pg_sys::Datum::from(*v))),
+                values.iter().map(|v| v.map(pg_sys::Datum::from)),
                 pg_sys::BOOLOID,
                 (1, true, b'c'),
             ),
@@ -121,13 +139,6 @@ impl Arg<'_> {
                 values.iter().map(|v| v.map(time_datum)),
                 pg_sys::TIMESTAMPTZOID,
                 (8, true, b'd'),
-            ),
-            Self::Places(values) => array(
-                values
-                    .iter()
-                    .map(|place| Some(pg_sys::Datum::from(&raw const place.0))),
-                pg_sys::TIDOID,
-                (6, false, b's'),
             ),
         }
     }
@@ -285,6 +296,20 @@ impl Row<'_> {
         let datum = self.get(column)?;
         // SAFETY: the column is a text, as the caller's statement says.
         unsafe { String::from_polymorphic_datum(datum, false, pg_sys::TEXTOID) }
+    }
+
+    /// A `text`, looked at where it is.
+    pub fn with_text<T>(&self, column: usize, look: impl FnOnce(&str) -> T) -> Option<T> {
+        let datum = self.get(column)?;
+        // SAFETY: the column is a text, as the caller's statement says; it lives as long as the row.
+        unsafe { <&str>::from_polymorphic_datum(datum, false, pg_sys::TEXTOID) }.map(look)
+    }
+
+    /// An `oid`, or the value of an enum.
+    #[must_use]
+    pub fn oid(&self, column: usize) -> Option<pg_sys::Oid> {
+        self.get(column)
+            .map(|datum| pg_sys::Oid::from_u32(datum.value() as u32))
     }
 
     /// A `jsonb`, read.

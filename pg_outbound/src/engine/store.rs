@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 
 use outbound_core::machine::{Contact, Due, Micros, OpenAttempt, Record};
-use outbound_core::status::ContactCode;
-use outbound_core::unit::ConversationType;
+use outbound_core::unit::UnitType;
 use pgrx::prelude::*;
 
 use super::catalog::List;
-use super::columns::Columns;
+use super::columns::{Columns, Values};
+use super::enums;
 use super::marks;
 use super::spi::{self, Arg, Place, RawJson, Row};
 use crate::error::raise;
@@ -51,7 +51,7 @@ pub struct Held {
 #[derive(Debug, Clone)]
 pub struct Unit {
     /// Its type, as in `outbound.unit_type`.
-    pub unit_type: String,
+    pub unit_type: UnitType,
     /// Its normal form.
     pub value: String,
     /// Where the record's row is.
@@ -129,7 +129,7 @@ fn read_records(list: &List, held: &mut [Held]) {
     let mut found = Vec::new();
     spi::execute(
         &format!(
-            "SELECT d.sys_contact_id, d.sys_id, d.sys_conversation_type::text, d.sys_inbox_id, d.sys_channel_user_type::text, \
+            "SELECT d.sys_contact_id, d.sys_id, d.sys_conversation_type, d.sys_inbox_id, d.sys_channel_user_type, \
              d.sys_cl_source_column, d.sys_status, d.sys_attempts, d.sys_attempts_abandoned, d.sys_attempts_busy, \
              d.sys_attempts_noanswer, d.sys_attempts_machine, d.sys_scheduled_at, d.sys_last_attempt_datetime, \
              d.sys_last_attempt_campaign_id, d.sys_last_attempt_dialog_id, d.sys_last_attempt_dialer_attempt_result_id, \
@@ -191,16 +191,17 @@ fn contact_of(row: &Row<'_>) -> Contact {
 
 fn record_of(list: &List, row: &Row<'_>) -> (Record, Unit) {
     let count = |column| row.int4(column).unwrap_or(0);
-    let unit_type = row.text(4).unwrap_or_default();
-    let source = row.text(5).unwrap_or_default();
+    let unit_type = row
+        .oid(4)
+        .and_then(enums::unit_type)
+        .unwrap_or(UnitType::Phone);
+    let position = row.with_text(5, |source| list.positions.get(source).copied());
     let record = Record {
         id: row.int8(1).unwrap_or(0),
-        kind: row
-            .text(2)
-            .and_then(|name| name.parse::<ConversationType>().ok()),
+        kind: row.oid(2).and_then(enums::conversation_type),
         inbox: row.int8(3),
-        is_conversation: unit_type == "conversation_id",
-        position: list.positions.get(&source).copied().unwrap_or(i32::MAX),
+        is_conversation: unit_type == UnitType::ConversationId,
+        position: position.flatten().unwrap_or(i32::MAX),
         code: code(row.char(6)),
         attempts: count(7),
         by_category: [count(8), count(9), count(10), count(11)],
@@ -242,8 +243,8 @@ pub fn write(list: &List, held: &[Held]) {
 }
 
 /// Makes sure that all rows were written.
-fn check(table: &str, written: u64, wanted: usize) {
-    if usize::try_from(written) != Ok(wanted) {
+fn check(table: &str, written: usize, wanted: usize) {
+    if written != wanted {
         raise(
             PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
             format!("{written} of {wanted} rows of {table} are where they were"),
@@ -267,99 +268,106 @@ fn write_contacts(list: &List, held: &[Held]) {
     {
         marks::forget(list.id);
     }
-    let mut columns = Columns::default();
-    let codes: [(&str, fn(&Contact) -> ContactCode); 4] = [
-        ("sys_status", |c| c.code),
-        ("sys_status_call", |c| c.type_codes[0]),
-        ("sys_status_email", |c| c.type_codes[1]),
-        ("sys_status_social_media", |c| c.type_codes[2]),
-    ];
-    for (column, read) in codes.into_iter().filter(|(_, read)| differ(&rows, read)) {
-        columns.chars(
-            column,
-            rows.iter()
-                .map(|h| Some(letter(read(&h.now).as_str())))
-                .collect(),
-        );
-    }
-    let counts: [(&str, fn(&Contact) -> i32); 4] = [
-        ("sys_attempts", |c| c.attempts),
-        ("sys_attempts_call", |c| c.type_attempts[0]),
-        ("sys_attempts_email", |c| c.type_attempts[1]),
-        ("sys_attempts_social_media", |c| c.type_attempts[2]),
-    ];
-    for (column, read) in counts.into_iter().filter(|(_, read)| differ(&rows, read)) {
-        columns.int4s(column, rows.iter().map(|h| read(&h.now)).collect());
-    }
-    let ids: [(&str, fn(&Contact) -> Option<i64>); 4] = [
-        ("sys_last_attempt_cld_id", |c| c.last_record),
-        ("sys_open_attempt_id", |c| {
-            c.open.as_ref().map(|open| open.id)
-        }),
-        ("sys_open_record_id", |c| {
-            c.open.as_ref().map(|open| open.record)
-        }),
-        ("sys_open_campaign_id", |c| {
-            c.open.as_ref().map(|open| open.campaign)
-        }),
-    ];
-    for (column, read) in ids.into_iter().filter(|(_, read)| differ(&rows, read)) {
-        columns.int8s(column, rows.iter().map(|h| read(&h.now)).collect());
-    }
-    let times: [(&str, fn(&Contact) -> Option<Micros>); 11] = [
-        ("sys_last_attempt_at", |c| c.last_attempt_at),
-        ("sys_wait_until", |c| c.wait_until),
-        ("sys_due_call", |c| stored_due(c.due[0])),
-        ("sys_due_email", |c| stored_due(c.due[1])),
-        ("sys_due_social_media", |c| stored_due(c.due[2])),
-        ("sys_callback_call", |c| c.callbacks[0]),
-        ("sys_callback_email", |c| c.callbacks[1]),
-        ("sys_callback_social_media", |c| c.callbacks[2]),
-        ("sys_open_claimed_at", |c| {
-            c.open.as_ref().map(|open| open.claimed_at)
-        }),
-        ("sys_open_started_at", |c| {
-            c.open.as_ref().and_then(|open| open.started_at)
-        }),
-        ("sys_open_until", |c| c.open.as_ref().map(|open| open.until)),
-    ];
-    for (column, read) in times.into_iter().filter(|(_, read)| differ(&rows, read)) {
-        columns.times(column, rows.iter().map(|h| read(&h.now)).collect());
-    }
-    let previous = |c: &Contact| c.open.as_ref().map(|open| open.previous);
-    if differ(&rows, previous) {
-        let letters = rows
-            .iter()
-            .map(|h| previous(&h.now).map(|code| letter(code.as_str())));
-        columns.chars("sys_open_previous", letters.collect());
-    }
-    if rows.iter().any(|h| dialer(&h.before) != dialer(&h.now)) {
-        columns.texts(
-            "sys_open_dialer",
-            rows.iter().map(|h| dialer(&h.now)).collect(),
-        );
-    }
+    let mut changes = Changes::of(rows.iter().map(|h| (&h.before, &h.now)).collect());
+    changes.codes("sys_status", |c| Some(c.code.as_str()));
+    changes.codes("sys_status_call", |c| Some(c.type_codes[0].as_str()));
+    changes.codes("sys_status_email", |c| Some(c.type_codes[1].as_str()));
+    changes.codes("sys_status_social_media", |c| {
+        Some(c.type_codes[2].as_str())
+    });
+    changes.counts("sys_attempts", |c| c.attempts);
+    changes.counts("sys_attempts_call", |c| c.type_attempts[0]);
+    changes.counts("sys_attempts_email", |c| c.type_attempts[1]);
+    changes.counts("sys_attempts_social_media", |c| c.type_attempts[2]);
+    changes.ids("sys_last_attempt_cld_id", |c| c.last_record);
+    changes.times("sys_last_attempt_at", |c| c.last_attempt_at);
+    changes.times("sys_wait_until", |c| c.wait_until);
+    changes.times("sys_due_call", |c| stored_due(c.due[0]));
+    changes.times("sys_due_email", |c| stored_due(c.due[1]));
+    changes.times("sys_due_social_media", |c| stored_due(c.due[2]));
+    changes.times("sys_callback_call", |c| c.callbacks[0]);
+    changes.times("sys_callback_email", |c| c.callbacks[1]);
+    changes.times("sys_callback_social_media", |c| c.callbacks[2]);
+    changes.ids("sys_open_attempt_id", |c| c.open.as_ref().map(|o| o.id));
+    changes.ids("sys_open_record_id", |c| c.open.as_ref().map(|o| o.record));
+    changes.ids("sys_open_campaign_id", |c| {
+        c.open.as_ref().map(|o| o.campaign)
+    });
+    changes.texts("sys_open_dialer", |c| {
+        c.open.as_ref().map(|o| o.dialer.as_str())
+    });
+    changes.times("sys_open_claimed_at", |c| {
+        c.open.as_ref().map(|o| o.claimed_at)
+    });
+    changes.times("sys_open_started_at", |c| {
+        c.open.as_ref().and_then(|o| o.started_at)
+    });
+    changes.times("sys_open_until", |c| c.open.as_ref().map(|o| o.until));
+    changes.codes("sys_open_previous", |c| {
+        c.open.as_ref().map(|o| o.previous.as_str())
+    });
     if rows.iter().any(|h| h.types_before != h.now.unit_types()) {
-        columns.int4s(
-            "sys_unit_types",
-            rows.iter().map(|h| i32::from(h.now.unit_types())).collect(),
-        );
+        let types = rows.iter().map(|h| Some(h.now.unit_types())).collect();
+        changes.columns.set("sys_unit_types", Values::Int2(types));
     }
     let places: Vec<Place> = rows.iter().map(|h| h.place).collect();
     check(
         &list.contacts,
-        columns.update(&list.contacts, places),
+        changes.columns.update(&list.contacts, &places),
         rows.len(),
     );
 }
 
-fn dialer(contact: &Contact) -> Option<&str> {
-    contact.open.as_ref().map(|open| open.dialer.as_str())
+/// Rows as they were and as they are now, and the columns in which any of them differs.
+struct Changes<'a, R> {
+    rows: Vec<(&'a R, &'a R)>,
+    columns: Columns<'a>,
 }
 
-/// Whether any of the contacts changes in this respect.
-fn differ<T: PartialEq>(rows: &[&Held], read: impl Fn(&Contact) -> T) -> bool {
-    rows.iter().any(|h| read(&h.before) != read(&h.now))
+impl<'a, R> Changes<'a, R> {
+    fn of(rows: Vec<(&'a R, &'a R)>) -> Self {
+        Self {
+            rows,
+            columns: Columns::default(),
+        }
+    }
+
+    fn set<T: PartialEq>(
+        &mut self,
+        column: &'static str,
+        read: impl Fn(&'a R) -> Option<T>,
+        values: impl FnOnce(Vec<Option<T>>) -> Values<'a>,
+    ) {
+        if self
+            .rows
+            .iter()
+            .any(|(before, now)| read(before) != read(now))
+        {
+            let now = self.rows.iter().map(|(_, now)| read(now)).collect();
+            self.columns.set(column, values(now));
+        }
+    }
+
+    fn codes(&mut self, column: &'static str, read: impl Fn(&'a R) -> Option<&'static str>) {
+        let letter = |code: &str| code.bytes().next();
+        self.set(column, |row| read(row).and_then(letter), Values::Char);
+    }
+
+    fn counts(&mut self, column: &'static str, read: impl Fn(&'a R) -> i32) {
+        self.set(column, |row| Some(read(row)), Values::Int4);
+    }
+
+    fn ids(&mut self, column: &'static str, read: impl Fn(&'a R) -> Option<i64>) {
+        self.set(column, read, Values::Int8);
+    }
+
+    fn times(&mut self, column: &'static str, read: impl Fn(&'a R) -> Option<Micros>) {
+        self.set(column, read, Values::Time);
+    }
+
+    fn texts(&mut self, column: &'static str, read: impl Fn(&'a R) -> Option<&'a str>) {
+        self.set(column, read, Values::Text);
+    }
 }
 
 /// Whether the contact's own row stays as it is; its records are rows of their own.
@@ -388,90 +396,37 @@ const fn stored_due(due: Due) -> Option<Micros> {
     }
 }
 
-fn letter(code: &str) -> u8 {
-    code.bytes().next().unwrap_or(b'?')
-}
-
-/// A record as it was and as it is now, with its place.
-type ChangedRecord<'a> = (&'a Record, &'a Record, Place);
-
 fn write_records(list: &List, held: &[Held]) {
-    let rows: Vec<ChangedRecord<'_>> = held
-        .iter()
-        .flat_map(|contact| {
-            contact
-                .before
-                .records
-                .iter()
-                .zip(&contact.now.records)
-                .filter(|(before, now)| before != now)
-                .filter_map(|(before, now)| {
-                    contact
-                        .units
-                        .get(&now.id)
-                        .map(|unit| (before, now, unit.place))
-                })
-        })
-        .collect();
+    let changed = held.iter().flat_map(|contact| {
+        let pairs = contact.before.records.iter().zip(&contact.now.records);
+        pairs
+            .filter(|(before, now)| before != now)
+            .filter_map(|(before, now)| {
+                let unit = contact.units.get(&now.id)?;
+                Some(((before, now), unit.place))
+            })
+    });
+    let (rows, places): (Vec<_>, Vec<_>) = changed.unzip();
     if rows.is_empty() {
         return;
     }
-    let mut columns = Columns::default();
-    if changed(&rows, |r| r.code) {
-        columns.chars(
-            "sys_status",
-            rows.iter()
-                .map(|(_, r, _)| Some(letter(r.code.as_str())))
-                .collect(),
-        );
-    }
-    let counts: [(&str, fn(&Record) -> i32); 5] = [
-        ("sys_attempts", |r| r.attempts),
-        ("sys_attempts_abandoned", |r| r.by_category[0]),
-        ("sys_attempts_busy", |r| r.by_category[1]),
-        ("sys_attempts_noanswer", |r| r.by_category[2]),
-        ("sys_attempts_machine", |r| r.by_category[3]),
-    ];
-    for (column, read) in counts.into_iter().filter(|(_, read)| changed(&rows, read)) {
-        columns.int4s(column, rows.iter().map(|(_, r, _)| read(r)).collect());
-    }
-    let times: [(&str, fn(&Record) -> Option<Micros>); 2] = [
-        ("sys_scheduled_at", |r| r.scheduled_at),
-        ("sys_last_attempt_datetime", |r| r.last_attempt_at),
-    ];
-    for (column, read) in times.into_iter().filter(|(_, read)| changed(&rows, read)) {
-        columns.times(column, rows.iter().map(|(_, r, _)| read(r)).collect());
-    }
-    let ids: [(&str, fn(&Record) -> Option<i64>); 2] = [
-        ("sys_last_attempt_campaign_id", |r| r.last_campaign),
-        ("sys_last_attempt_dialer_attempt_result_id", |r| {
-            r.last_result
-        }),
-    ];
-    for (column, read) in ids.into_iter().filter(|(_, read)| changed(&rows, read)) {
-        columns.int8s(column, rows.iter().map(|(_, r, _)| read(r)).collect());
-    }
-    if rows
-        .iter()
-        .any(|(before, now, _)| before.last_dialog != now.last_dialog)
-    {
-        columns.texts(
-            "sys_last_attempt_dialog_id",
-            rows.iter()
-                .map(|(_, r, _)| r.last_dialog.as_deref())
-                .collect(),
-        );
-    }
-    let places: Vec<Place> = rows.iter().map(|(_, _, place)| *place).collect();
+    let mut changes = Changes::of(rows);
+    changes.codes("sys_status", |r: &Record| Some(r.code.as_str()));
+    changes.counts("sys_attempts", |r| r.attempts);
+    changes.counts("sys_attempts_abandoned", |r| r.by_category[0]);
+    changes.counts("sys_attempts_busy", |r| r.by_category[1]);
+    changes.counts("sys_attempts_noanswer", |r| r.by_category[2]);
+    changes.counts("sys_attempts_machine", |r| r.by_category[3]);
+    changes.times("sys_scheduled_at", |r| r.scheduled_at);
+    changes.times("sys_last_attempt_datetime", |r| r.last_attempt_at);
+    changes.ids("sys_last_attempt_campaign_id", |r| r.last_campaign);
+    changes.ids("sys_last_attempt_dialer_attempt_result_id", |r| {
+        r.last_result
+    });
+    changes.texts("sys_last_attempt_dialog_id", |r| r.last_dialog.as_deref());
     check(
         &list.details,
-        columns.update(&list.details, places),
-        rows.len(),
+        changes.columns.update(&list.details, &places),
+        places.len(),
     );
-}
-
-/// Whether any of the records changes in this respect.
-fn changed<T: PartialEq>(rows: &[ChangedRecord<'_>], read: impl Fn(&Record) -> T) -> bool {
-    rows.iter()
-        .any(|(before, now, _)| read(before) != read(now))
 }

@@ -86,7 +86,7 @@ fn blocked_units(
     spi::execute(
         "SELECT s.position FROM outbound._suppressed_units($1, $2::outbound.unit_type[], $3) AS s",
         &[
-            Arg::Int4s(campaign.suppression.clone()),
+            Arg::Int4s(campaign.suppression.iter().copied().map(Some).collect()),
             Arg::Texts(
                 candidates
                     .iter()
@@ -119,8 +119,8 @@ pub fn blocking_list(campaign: &Campaign, unit: &store::Unit) -> Option<String> 
          AND EXISTS (SELECT 1 FROM outbound._suppressed_units(ARRAY[l.suppression_list_id], ARRAY[$2::outbound.unit_type], ARRAY[$3])) \
          ORDER BY l.suppression_list_id LIMIT 1",
         &[
-            Arg::Int4s(campaign.suppression.clone()),
-            Arg::Text(&unit.unit_type),
+            Arg::Int4s(campaign.suppression.iter().copied().map(Some).collect()),
+            Arg::Text(unit.unit_type.as_str()),
             Arg::Text(&unit.value),
         ],
         |row| row.text(0),
