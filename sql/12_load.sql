@@ -56,7 +56,10 @@ BEGIN
     IF pg_size_bytes(memory) < pg_size_bytes('256MB') THEN
         PERFORM set_config('maintenance_work_mem', '256MB', true);
     END IF;
-    PERFORM outbound._execute(outbound.load_keys_ddl(p_load, p_part, loading.definition -> 'columns', loading.mode NOT IN ('new', 'swap')));
+    PERFORM outbound._execute(outbound.load_keys_ddl(p_load, p_part,
+        -- Campaigns that are started meanwhile make their indexes when the tables are in place.
+        ARRAY(SELECT DISTINCT c.conversation_type::text FROM outbound.campaign_list AS m JOIN outbound.campaign AS c USING (campaign_id)
+              WHERE m.list_id = loading.list_id AND c.state = 'active' ORDER BY 1), loading.mode NOT IN ('new', 'swap')));
     PERFORM set_config('maintenance_work_mem', memory, true);
 END
 $$;

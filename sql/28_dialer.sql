@@ -55,6 +55,18 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._campaign_document IS 'A campaign as the dialers'' calls read it: settings, limits, calendar, do-not-contact lists, filter and order for each list';
 
+CREATE FUNCTION outbound._index_claims(p_list outbound.list, p_type outbound.conversation_type) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+                   WHERE i.indrelid = format('outbound_list.%I', p_list.table_name)::regclass AND c.relname ~ format('^sys_due_%s_', p_type)) THEN
+        PERFORM outbound._execute(outbound.claim_index_ddl(p_list.table_name, p_list.list_id, p_type::text));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION outbound._index_claims IS 'Makes the indexes of the claims of a conversation type for a list that has none of them yet';
+
 CREATE FUNCTION outbound._index_campaign(p_campaign_id bigint, p_list_id integer) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -67,6 +79,7 @@ DECLARE
     ordering text := nullif(outbound.order_sql(nullif(campaign.settings -> 'order', '[]'), fields), '');
     definition text;
 BEGIN
+    PERFORM outbound._index_claims(list, campaign.conversation_type);
     -- Contacts that wait for nothing, in the campaign's order: without it, every claim would sort all of them,
     -- or walk past all that its filter leaves out.
     IF (ordering IS NULL AND filter IS NULL) OR filter LIKE '%$now%' THEN
@@ -81,7 +94,7 @@ EXCEPTION WHEN feature_not_supported OR invalid_object_definition THEN
     RAISE NOTICE 'the filter of campaign "%" cannot be part of an index: its claims look at more contacts', campaign.name;
 END
 $$;
-COMMENT ON FUNCTION outbound._index_campaign IS 'Makes the index in the order and with the filter of a campaign, where it has any, for one list';
+COMMENT ON FUNCTION outbound._index_campaign IS 'Makes the indexes that the claims of a campaign need in one list: those of its type, and one in its order and with its filter, where it has any';
 
 CREATE FUNCTION outbound._index_list(p_list_id integer) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -100,7 +113,7 @@ BEGIN
     PERFORM outbound._index_campaign(m.campaign_id, m.list_id) FROM outbound.campaign_list AS m WHERE m.campaign_id = p_campaign_id;
 END
 $$;
-COMMENT ON FUNCTION outbound._campaign_started IS 'What switching a campaign on does besides: log partitions, and indexes for its order and filter';
+COMMENT ON FUNCTION outbound._campaign_started IS 'What switching a campaign on does besides: log partitions, and the indexes of its claims';
 
 CREATE FUNCTION outbound._drop_campaign_indexes(p_campaign_id bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'

@@ -16,6 +16,7 @@ COMMENT ON FUNCTION outbound.check_host_key_fingerprint IS 'The fingerprint with
 COMMENT ON FUNCTION outbound.load_table_ddl IS 'Statements that make one table of a load';
 COMMENT ON FUNCTION outbound.load_copy_statement IS 'The COPY statement that fills one table of a load';
 COMMENT ON FUNCTION outbound.load_keys_ddl IS 'Statements that finish one table of a load after its data';
+COMMENT ON FUNCTION outbound.claim_index_ddl IS 'Statements that make the indexes of the claims of a conversation type for a list';
 COMMENT ON FUNCTION outbound.attach_ddl IS 'Statements that make the tables of a load the tables of a list';
 COMMENT ON FUNCTION outbound.check_display_name IS 'Refuses a name that cannot be shown; any other text is accepted';
 COMMENT ON FUNCTION outbound.list_table_name IS 'Table name for a list of that name, unlike the names that are taken';

@@ -45,6 +45,7 @@ extension_sql_file!(
         list_ddl::load_table_ddl,
         list_ddl::load_copy_statement,
         list_ddl::load_keys_ddl,
+        list_ddl::claim_index_ddl,
         list_ddl::attach_ddl,
         lists::check_display_name,
         lists::list_table_name,

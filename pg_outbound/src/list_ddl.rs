@@ -12,7 +12,7 @@ use pgrx::spi::{quote_identifier, quote_literal};
 
 use crate::error::{invalid, own_document};
 use crate::lists::DefinedColumn;
-use outbound_core::unit::{ConversationType, UnitType};
+use outbound_core::unit::ConversationType;
 use outbound_core::value::ColumnType;
 
 /// Columns that a contact load fills besides the user's own.
@@ -177,17 +177,36 @@ pub fn load_copy_statement(load: i64, part: &str, columns: JsonB, fresh: bool) -
     )
 }
 
-/// Statements that finish one table of a load after its data: keys and indexes, or statistics for a
-/// staging table, without which the merge could be planned badly.
+/// Statements that finish one table of a load after its data: keys and indexes, those of the claims for the
+/// conversation types that campaigns work now; or statistics for a staging table, without which the merge
+/// could be planned badly.
 #[pg_extern(immutable, parallel_safe)]
 #[search_path(pg_catalog, pg_temp)]
-pub fn load_keys_ddl(load: i64, part: &str, columns: JsonB, staging: bool) -> Vec<String> {
+pub fn load_keys_ddl(
+    load: i64,
+    part: &str,
+    conversation_types: Vec<String>,
+    staging: bool,
+) -> Vec<String> {
     let part = Part::parse(part);
-    let columns: Vec<DefinedColumn> = own_document("the columns of the list", columns.0);
     let table = load_table(load, part);
     match (part, staging) {
         (_, true) => vec![format!("ANALYZE {table}")],
-        (Part::Contact, false) => contact_keys(&table, load, &columns),
+        (Part::Contact, false) => {
+            let mut statements = vec![format!(
+                "ALTER TABLE {table} ADD CONSTRAINT sys_key_{load} PRIMARY KEY (sys_id)"
+            )];
+            for code in ["I", "Q"] {
+                statements.push(format!(
+                    "CREATE INDEX sys_open_{}_{load} ON {table} (sys_open_attempt_id) WHERE sys_status = '{code}'",
+                    code.to_lowercase()
+                ));
+            }
+            for kind in conversation_types {
+                statements.extend(claim_indexes(&table, &load.to_string(), &kind));
+            }
+            statements
+        }
         // One index for both: the records of a contact, and a record of it. Record numbers come from one
         // sequence, so a second index that keeps them apart would only cost time with every new record.
         (Part::Detail, false) => vec![
@@ -202,37 +221,35 @@ pub fn load_keys_ddl(load: i64, part: &str, columns: JsonB, staging: bool) -> Ve
     }
 }
 
-/// Key and indexes of a contact table. Those of the claims hold only contacts that a claim could take, so
-/// that its cost does not grow with the contacts that are done or under way; those of open attempts hold
-/// only open attempts.
-fn contact_keys(table: &str, load: i64, columns: &[DefinedColumn]) -> Vec<String> {
-    let mut statements = vec![format!(
-        "ALTER TABLE {table} ADD CONSTRAINT sys_key_{load} PRIMARY KEY (sys_id)"
-    )];
-    // A conversation has the type of its inbox, so a column of conversations can bring any.
-    let can_have = |kind: ConversationType| {
-        columns.iter().any(|column| {
-            column.conversation_type == Some(kind)
-                || column.unit_type == Some(UnitType::ConversationId)
-        })
+/// Statements that make the indexes of the claims of one conversation type for a list.
+#[pg_extern(immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn claim_index_ddl(table_name: &str, list_id: i32, conversation_type: &str) -> Vec<String> {
+    let table = format!("outbound_list.{}", quote_identifier(table_name));
+    claim_indexes(&table, &format!("list_{list_id}"), conversation_type)
+}
+
+/// They hold only contacts that a claim could take, so that its cost does not grow with the contacts that
+/// are done or under way. A list has those of the types that campaigns have worked: each is entered anew
+/// with every attempt, of whatever type, and with every contact that a load adds.
+fn claim_indexes(table: &str, suffix: &str, conversation_type: &str) -> Vec<String> {
+    let Ok(kind) = conversation_type.parse::<ConversationType>() else {
+        invalid(
+            format!("there is no conversation type \"{conversation_type}\""),
+            "",
+            "Use call, email or social_media.",
+        )
     };
-    for kind in ConversationType::ALL.iter().filter(|kind| can_have(**kind)) {
-        statements.push(format!(
-            "CREATE INDEX sys_due_{kind}_{load} ON {table} (sys_due_{kind}, sys_id) \
+    vec![
+        format!(
+            "CREATE INDEX sys_due_{kind}_{suffix} ON {table} (sys_due_{kind}, sys_id) \
              WHERE sys_status = 'C' AND sys_status_{kind} = 'C'"
-        ));
-        statements.push(format!(
-            "CREATE INDEX sys_callback_{kind}_{load} ON {table} (sys_callback_{kind}, sys_id) \
+        ),
+        format!(
+            "CREATE INDEX sys_callback_{kind}_{suffix} ON {table} (sys_callback_{kind}, sys_id) \
              WHERE sys_status = 'C' AND sys_status_{kind} = 'C' AND sys_callback_{kind} IS NOT NULL"
-        ));
-    }
-    for code in ["I", "Q"] {
-        statements.push(format!(
-            "CREATE INDEX sys_open_{}_{load} ON {table} (sys_open_attempt_id) WHERE sys_status = '{code}'",
-            code.to_lowercase()
-        ));
-    }
-    statements
+        ),
+    ]
 }
 
 /// Statements that make the tables of a fresh load the tables of a list: names, inheritance, rights,
@@ -349,9 +366,32 @@ mod tests {
     }
 
     #[pg_test]
+    fn claims_have_indexes_for_the_types_that_are_worked() {
+        let made = statements("load_keys_ddl", "1, 'contact', '{email}', false");
+        let indexes: Vec<_> = made.iter().filter_map(|s| s.split(' ').nth(2)).collect();
+        assert_eq!(
+            indexes[1..],
+            [
+                "sys_open_i_1",
+                "sys_open_q_1",
+                "sys_due_email_1",
+                "sys_callback_email_1"
+            ]
+        );
+        let made = statements("claim_index_ddl", "'x\"; --', 7, 'call'");
+        assert!(made[0].starts_with(
+            "CREATE INDEX sys_due_call_list_7 ON outbound_list.\"x\"\"; --\" (sys_due_call, sys_id)"
+        ));
+        assert_eq!(
+            problem("SELECT outbound.claim_index_ddl('x', 7, 'fax')"),
+            "22023|there is no conversation type \"fax\"||Use call, email or social_media."
+        );
+    }
+
+    #[pg_test]
     fn a_part_is_contact_or_detail() {
         assert_eq!(
-            problem("SELECT outbound.load_keys_ddl(1, 'other', '[]', false)"),
+            problem("SELECT outbound.load_keys_ddl(1, 'other', '{}', false)"),
             "22023|a load has no part \"other\"||Use contact or detail."
         );
     }

@@ -249,7 +249,13 @@ impl Search<'_> {
             self.collect_after("", wanted, claimed, rates);
             // A contact of this list, not the last of another one that the campaign has.
             if let Some(last) = claimed.get(before..).and_then(<[Claimed]>::last) {
-                marks::set(self.list.id, self.campaign.id, &last.contact, self.at);
+                marks::set(
+                    self.list.id,
+                    self.campaign.id,
+                    self.campaign.kind,
+                    &last.contact,
+                    self.at,
+                );
             }
         } else {
             self.collect_after("", wanted, claimed, rates);

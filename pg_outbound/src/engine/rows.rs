@@ -1,14 +1,15 @@
-//! Changing rows whose places are known, without a statement.
+//! Locking and changing rows whose places are known, without a statement.
 //!
 //! A claim and a settlement change every contact twice and every record once or twice. As a statement, each
 //! row would pass a join of its place with its values, a scan of its own and a projection of all columns;
-//! here the executor's own call for one row is used, the one that logical replication applies changes with:
+//! here the executor's own calls for one row are used, those that logical replication applies changes with:
 //! constraints, triggers of rows and indexes are looked after as ever.
 
-use pgrx::{IntoDatum, PgBox, pg_sys};
+use pgrx::{IntoDatum, PgBox, PgSqlErrorCode, pg_sys};
 
 use super::columns::Values;
-use super::spi::Place;
+use super::spi::{Place, Row};
+use crate::error::raise;
 
 /// A relation with everything that changing its rows needs; closed when it goes out of scope.
 struct Target {
@@ -53,6 +54,83 @@ pub fn update(table: &str, places: &[Place], columns: &[(&'static str, Values<'_
         pg_sys::CommandCounterIncrement();
     }
     changed
+}
+
+/// Locks the rows that are or were at these places, one after the other, as `FOR NO KEY UPDATE` does, and
+/// hands over these columns of their newest versions, with their places; rows that are gone are left out. The
+/// places must have been read under the snapshot of the statement that this call is part of, or a later one:
+/// no version that it sees is cleaned away meanwhile, and its place given to another row.
+///
+/// # Errors
+/// Raises `serialization_failure` in a transaction that must not see a newer version.
+pub fn lock(
+    table: &str,
+    places: &[Place],
+    columns: &[&str],
+    mut each: impl FnMut(&Row<'_>, Place),
+) {
+    // SAFETY: the relation and the slot are open from here to the end, and the values that are handed over
+    // point into a page that stays pinned until the next row.
+    unsafe {
+        let relation = open(table);
+        let attributes: Vec<usize> = columns
+            .iter()
+            .filter_map(|name| usize::try_from(attribute(relation, name) - 1).ok())
+            .collect();
+        let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        for place in places {
+            if lock_one(relation, *place, slot) {
+                pg_sys::slot_getallattrs(slot);
+                let values: Vec<_> = attributes
+                    .iter()
+                    .map(|column| *(*slot).tts_values.add(*column))
+                    .collect();
+                let nulls: Vec<_> = attributes
+                    .iter()
+                    .map(|column| *(*slot).tts_isnull.add(*column))
+                    .collect();
+                each(&Row::of(&values, &nulls), Place::of((*slot).tts_tid));
+            }
+        }
+        pg_sys::PopActiveSnapshot();
+        pg_sys::ExecDropSingleTupleTableSlot(slot);
+        pg_sys::table_close(relation, pg_sys::NoLock.cast_signed());
+    }
+}
+
+/// Locks a row, waiting for whoever holds it; false when it is gone.
+unsafe fn lock_one(
+    relation: pg_sys::Relation,
+    place: Place,
+    slot: *mut pg_sys::TupleTableSlot,
+) -> bool {
+    // SAFETY: the slot is one of the open relation.
+    unsafe {
+        let mut place = place.raw();
+        let mut failure = pg_sys::TM_FailureData::default();
+        let outcome = pg_sys::table_tuple_lock(
+            relation,
+            &raw mut place,
+            pg_sys::GetActiveSnapshot(),
+            slot,
+            pg_sys::GetCurrentCommandId(true),
+            pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
+            pg_sys::LockWaitPolicy::LockWaitBlock,
+            pg_sys::TUPLE_LOCK_FLAG_FIND_LAST_VERSION as u8,
+            &raw mut failure,
+        );
+        let newer = failure.traversed || outcome == pg_sys::TM_Result::TM_Updated;
+        if newer && pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ.cast_signed() {
+            raise(
+                PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "a contact was changed by a later transaction",
+                "",
+                "Try again, in a new transaction.",
+            );
+        }
+        outcome == pg_sys::TM_Result::TM_Ok
+    }
 }
 
 /// Opens a table by its quoted name.

@@ -66,6 +66,12 @@ pub enum Arg<'a> {
 pub struct Place(pg_sys::ItemPointerData);
 
 impl Place {
+    /// The place that Postgres names.
+    #[must_use]
+    pub const fn of(place: pg_sys::ItemPointerData) -> Self {
+        Self(place)
+    }
+
     /// As Postgres takes it.
     #[must_use]
     pub const fn raw(self) -> pg_sys::ItemPointerData {
@@ -237,7 +243,13 @@ pub struct Row<'a> {
     nulls: &'a [bool],
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    /// A row of these values, and which of them are null.
+    #[must_use]
+    pub const fn of(values: &'a [pg_sys::Datum], nulls: &'a [bool]) -> Self {
+        Self { values, nulls }
+    }
+
     fn get(&self, column: usize) -> Option<pg_sys::Datum> {
         match self.nulls.get(column) {
             Some(false) => self.values.get(column).copied(),

@@ -7,26 +7,53 @@
 use std::collections::HashMap;
 
 use outbound_core::machine::{Contact, Due, Micros, OpenAttempt, Record};
-use outbound_core::unit::UnitType;
+use outbound_core::status::ContactCode;
+use outbound_core::unit::{ConversationType, UnitType};
 use pgrx::prelude::*;
 
 use super::catalog::List;
 use super::columns::{Columns, Values};
 use super::enums;
 use super::marks;
+use super::rows;
 use super::spi::{self, Arg, Place, RawJson, Row};
 use crate::error::raise;
 
 /// Columns of a contact, in the order in which [`contact_of`] reads them.
-const CONTACT_COLUMNS: &str = "k.sys_id, k.sys_status, k.sys_status_call, k.sys_status_email, k.sys_status_social_media, \
-     k.sys_attempts, k.sys_attempts_call, k.sys_attempts_email, k.sys_attempts_social_media, k.sys_last_attempt_cld_id, \
-     k.sys_last_attempt_at, k.sys_wait_until, k.sys_open_attempt_id, k.sys_open_record_id, k.sys_open_campaign_id, \
-     k.sys_open_dialer, k.sys_open_claimed_at, k.sys_open_started_at, k.sys_open_until, k.sys_open_previous, \
-     k.sys_due_call, k.sys_due_email, k.sys_due_social_media, k.sys_callback_call, k.sys_callback_email, k.sys_callback_social_media, \
-     k.sys_unit_types, k.ctid";
+const CONTACT_COLUMNS: [&str; 27] = [
+    "sys_id",
+    "sys_status",
+    "sys_status_call",
+    "sys_status_email",
+    "sys_status_social_media",
+    "sys_attempts",
+    "sys_attempts_call",
+    "sys_attempts_email",
+    "sys_attempts_social_media",
+    "sys_last_attempt_cld_id",
+    "sys_last_attempt_at",
+    "sys_wait_until",
+    "sys_open_attempt_id",
+    "sys_open_record_id",
+    "sys_open_campaign_id",
+    "sys_open_dialer",
+    "sys_open_claimed_at",
+    "sys_open_started_at",
+    "sys_open_until",
+    "sys_open_previous",
+    "sys_due_call",
+    "sys_due_email",
+    "sys_due_social_media",
+    "sys_callback_call",
+    "sys_callback_email",
+    "sys_callback_social_media",
+    "sys_unit_types",
+];
 
-/// How many columns these are.
-const CONTACT_WIDTH: usize = 28;
+/// What a statement reads besides: the row's place, the user's columns and the contact's name.
+const PLACE: usize = CONTACT_COLUMNS.len();
+const FIELDS: usize = PLACE + 1;
+const NAME: usize = PLACE + 2;
 
 /// A contact as it was read and as it is now, with what a dialer needs of it.
 #[derive(Debug)]
@@ -93,24 +120,45 @@ fn read(list: &List, which: &Which<'_>, lock: bool) -> Vec<Held> {
         (true, true) => " FOR NO KEY UPDATE SKIP LOCKED",
     };
     let statement = format!(
-        "SELECT {CONTACT_COLUMNS}{own} FROM {} AS k {}{locking}",
-        list.contacts, which.clauses
+        "SELECT k.{}, k.ctid{own} FROM {} AS k {}{locking}",
+        CONTACT_COLUMNS.join(", k."),
+        list.contacts,
+        which.clauses
     );
     let mut held = Vec::new();
     spi::execute(&statement, which.args, |row| {
-        let contact = contact_of(row);
         held.push(Held {
-            before: contact.clone(),
-            types_before: row.int2(26).unwrap_or(0),
-            place: row.place(27),
-            now: contact,
-            units: HashMap::new(),
-            fields: which.fields.then(|| row.raw_json(CONTACT_WIDTH)).flatten(),
-            name: which.fields.then(|| row.text(CONTACT_WIDTH + 1)).flatten(),
+            fields: which.fields.then(|| row.raw_json(FIELDS)).flatten(),
+            name: which.fields.then(|| row.text(NAME)).flatten(),
+            ..held_of(row, row.place(PLACE))
         });
     });
     read_records(list, &mut held);
     held
+}
+
+/// Locks contacts that were found at these places a moment ago, in this order, and reads them with all their
+/// records. Those that are gone are left out.
+pub fn hold_at(list: &List, places: &[Place]) -> Vec<Held> {
+    let mut held = Vec::with_capacity(places.len());
+    rows::lock(&list.contacts, places, &CONTACT_COLUMNS, |row, place| {
+        held.push(held_of(row, place));
+    });
+    read_records(list, &mut held);
+    held
+}
+
+fn held_of(row: &Row<'_>, place: Place) -> Held {
+    let contact = contact_of(row);
+    Held {
+        before: contact.clone(),
+        types_before: row.int2(26).unwrap_or(0),
+        place,
+        now: contact,
+        units: HashMap::new(),
+        fields: None,
+        name: None,
+    }
 }
 
 fn read_records(list: &List, held: &mut [Held]) {
@@ -262,11 +310,15 @@ fn write_contacts(list: &List, held: &[Held]) {
     if rows.is_empty() {
         return;
     }
-    if rows
-        .iter()
-        .any(|h| h.now.open.is_none() && h.now.due.contains(&Due::Now))
-    {
-        marks::forget(list.id);
+    for kind in ConversationType::ALL.iter().copied() {
+        let place = kind as usize;
+        if rows.iter().any(|h| {
+            h.now.code == ContactCode::Callable
+                && h.now.type_codes[place] == ContactCode::Callable
+                && h.now.due[place] == Due::Now
+        }) {
+            marks::forget(list.id, kind);
+        }
     }
     let mut changes = Changes::of(rows.iter().map(|h| (&h.before, &h.now)).collect());
     changes.codes("sys_status", |c| Some(c.code.as_str()));

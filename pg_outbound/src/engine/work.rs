@@ -13,8 +13,8 @@ use serde_json::json;
 use super::catalog::{self, Campaign, List};
 use super::counters;
 use super::journal::{self, Ended, Event};
-use super::spi::{self, Arg};
-use super::store::{self, Held, Which};
+use super::spi::{self, Arg, Place};
+use super::store::{self, Held};
 use super::unit_checks;
 use crate::error::invalid;
 
@@ -440,35 +440,28 @@ pub fn each(
 /// locked in one pass by identifier, as every caller locks: a row whose code changes meanwhile is locked
 /// whatever it has become, so two passes, one a code, could wait for each other.
 fn hold_attempts(list: &List, ids: &[i64]) -> Vec<Held> {
-    let mut contacts: Vec<String> = Vec::with_capacity(ids.len());
+    let mut contacts: Vec<(String, Place)> = Vec::with_capacity(ids.len());
     for code in ["I", "Q"] {
         if contacts.len() < ids.len() {
             spi::execute(
                 &format!(
-                    "SELECT k.sys_id FROM {} AS k WHERE k.sys_open_attempt_id = ANY ($1) AND k.sys_status = '{code}'",
+                    "SELECT k.sys_id, k.ctid FROM {} AS k WHERE k.sys_open_attempt_id = ANY ($1) AND k.sys_status = '{code}'",
                     list.contacts
                 ),
                 &[Arg::Int8s(ids.iter().copied().map(Some).collect())],
-                |row| contacts.extend(row.text(0)),
+                |row| contacts.extend(row.text(0).map(|id| (id, row.place(1)))),
             );
         }
     }
-    let mut held = store::hold(
-        list,
-        &Which {
-            clauses: "WHERE k.sys_id = ANY ($1) ORDER BY k.sys_id",
-            args: &[Arg::Texts(
-                contacts.iter().map(|id| Some(id.as_str())).collect(),
-            )],
-            skip_locked: false,
-            fields: false,
-        },
-    );
+    contacts.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    // One that went from in progress to reached between the two looks was found twice.
+    contacts.dedup_by(|(a, _), (b, _)| a == b);
+    let places: Vec<Place> = contacts.into_iter().map(|(_, place)| place).collect();
+    let wanted: HashSet<i64> = ids.iter().copied().collect();
+    let mut held = store::hold_at(list, &places);
     held.retain(|h| {
-        h.before
-            .open
-            .as_ref()
-            .is_some_and(|open| ids.contains(&open.id))
+        let open = h.before.open.as_ref();
+        open.is_some_and(|open| wanted.contains(&open.id))
     });
     held
 }
