@@ -1,9 +1,9 @@
-//! Locking and changing rows whose places are known, without a statement.
+//! Reading, locking and changing rows by key or place, without a statement.
 //!
-//! A claim and a settlement change every contact twice and every record once or twice. As a statement, each
-//! row would pass a join of its place with its values, a scan of its own and a projection of all columns;
-//! here the executor's own calls for one row are used, those that logical replication applies changes with:
-//! constraints, triggers of rows and indexes are looked after as ever.
+//! A claim and a settlement read every record of their contacts, and change every contact twice and every
+//! record once or twice. As a statement, each row would pass a join of its place with its values, a scan of
+//! its own and a projection of all columns; here the executor's own calls for one row are used, those that
+//! logical replication applies changes with: constraints, triggers of rows and indexes are looked after as ever.
 
 use pgrx::{IntoDatum, PgBox, PgSqlErrorCode, pg_sys};
 
@@ -31,7 +31,7 @@ pub fn update(table: &str, places: &[Place], columns: &[(&'static str, Values<'_
     let mut changed = 0;
     // SAFETY: the target is open from here to the end; attribute numbers are those of its own descriptor.
     unsafe {
-        let relation = open(table);
+        let relation = open(table, pg_sys::RowExclusiveLock);
         let mut names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         names.push("sys_updated_at");
         let attributes: Vec<i16> = names.iter().map(|name| attribute(relation, name)).collect();
@@ -69,33 +69,143 @@ pub fn lock(
     columns: &[&str],
     mut each: impl FnMut(&Row<'_>, Place),
 ) {
-    // SAFETY: the relation and the slot are open from here to the end, and the values that are handed over
-    // point into a page that stays pinned until the next row.
+    // SAFETY: everything is open from here to the end.
     unsafe {
-        let relation = open(table);
-        let attributes: Vec<usize> = columns
-            .iter()
-            .filter_map(|name| usize::try_from(attribute(relation, name) - 1).ok())
-            .collect();
-        let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
-        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        let mut reader = Reader::open(table, columns, pg_sys::RowExclusiveLock);
         for place in places {
-            if lock_one(relation, *place, slot) {
-                pg_sys::slot_getallattrs(slot);
-                let values: Vec<_> = attributes
-                    .iter()
-                    .map(|column| *(*slot).tts_values.add(*column))
-                    .collect();
-                let nulls: Vec<_> = attributes
-                    .iter()
-                    .map(|column| *(*slot).tts_isnull.add(*column))
-                    .collect();
-                each(&Row::of(&values, &nulls), Place::of((*slot).tts_tid));
+            if lock_one(reader.relation, *place, reader.slot) {
+                reader.row(&mut each);
             }
         }
-        pg_sys::PopActiveSnapshot();
-        pg_sys::ExecDropSingleTupleTableSlot(slot);
-        pg_sys::table_close(relation, pg_sys::NoLock.cast_signed());
+        reader.close();
+    }
+}
+
+/// Hands over these columns, and the places, of all rows with each of these keys, which are texts and stand
+/// first in the table's primary key; and the number of the key among those given.
+///
+/// # Errors
+/// Raises `undefined_object` when somebody took the primary key away.
+pub fn read_by_key(
+    table: &str,
+    keys: &[&str],
+    columns: &[&str],
+    mut each: impl FnMut(usize, &Row<'_>, Place),
+) {
+    // SAFETY: everything is open from here to the end; the key is a text, compared as the index does.
+    unsafe {
+        let mut reader = Reader::open(table, columns, pg_sys::AccessShareLock);
+        let index = primary_key(reader.relation, table);
+        let scan = begin_scan(reader.relation, index);
+        for (number, key) in keys.iter().enumerate() {
+            let mut wanted = pg_sys::ScanKeyData::default();
+            pg_sys::ScanKeyEntryInitialize(
+                &raw mut wanted,
+                0,
+                1,
+                pg_sys::BTEqualStrategyNumber as u16,
+                pg_sys::InvalidOid,
+                *(*index).rd_indcollation,
+                pg_sys::Oid::from_u32(pg_sys::F_TEXTEQ),
+                key.into_datum().unwrap_or(pg_sys::Datum::null()),
+            );
+            pg_sys::index_rescan(scan, &raw mut wanted, 1, std::ptr::null_mut(), 0);
+            while pg_sys::index_getnext_slot(
+                scan,
+                pg_sys::ScanDirection::ForwardScanDirection,
+                reader.slot,
+            ) {
+                reader.row(&mut |row, place| each(number, row, place));
+            }
+        }
+        pg_sys::index_endscan(scan);
+        pg_sys::index_close(index, pg_sys::AccessShareLock.cast_signed());
+        reader.close();
+    }
+}
+
+/// A relation of which rows are read, under a snapshot that is newer than everything before.
+struct Reader {
+    relation: pg_sys::Relation,
+    slot: *mut pg_sys::TupleTableSlot,
+    attributes: Vec<usize>,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+}
+
+impl Reader {
+    unsafe fn open(table: &str, columns: &[&str], lock: u32) -> Self {
+        // SAFETY: the slot is one of the relation; both are closed by `close`.
+        unsafe {
+            let relation = open(table, lock);
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            Self {
+                relation,
+                slot: pg_sys::table_slot_create(relation, std::ptr::null_mut()),
+                attributes: columns
+                    .iter()
+                    .filter_map(|name| usize::try_from(attribute(relation, name) - 1).ok())
+                    .collect(),
+                values: vec![pg_sys::Datum::null(); columns.len()],
+                nulls: vec![true; columns.len()],
+            }
+        }
+    }
+
+    /// Hands over the row in the slot.
+    unsafe fn row(&mut self, each: &mut impl FnMut(&Row<'_>, Place)) {
+        // SAFETY: the values point into a page that stays pinned until the slot gets another row.
+        unsafe {
+            pg_sys::slot_getallattrs(self.slot);
+            for (column, attribute) in self.attributes.iter().enumerate() {
+                self.values[column] = *(*self.slot).tts_values.add(*attribute);
+                self.nulls[column] = *(*self.slot).tts_isnull.add(*attribute);
+            }
+            each(
+                &Row::of(&self.values, &self.nulls),
+                Place::of((*self.slot).tts_tid),
+            );
+        }
+    }
+
+    unsafe fn close(self) {
+        // SAFETY: what `open` opened, backwards.
+        unsafe {
+            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+            pg_sys::PopActiveSnapshot();
+            pg_sys::table_close(self.relation, pg_sys::NoLock.cast_signed());
+        }
+    }
+}
+
+unsafe fn primary_key(relation: pg_sys::Relation, table: &str) -> pg_sys::Relation {
+    // SAFETY: the relation is open.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        let index = pg_sys::RelationGetPrimaryKeyIndex(relation);
+        #[cfg(feature = "pg18")]
+        let index = pg_sys::RelationGetPrimaryKeyIndex(relation, true);
+        if index == pg_sys::InvalidOid {
+            raise(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                format!("{table} has no primary key any more"),
+                "The dialers' calls find the records of a contact by it.",
+                "Add a primary key on (sys_contact_id, sys_id).",
+            );
+        }
+        pg_sys::index_open(index, pg_sys::AccessShareLock.cast_signed())
+    }
+}
+
+unsafe fn begin_scan(relation: pg_sys::Relation, index: pg_sys::Relation) -> pg_sys::IndexScanDesc {
+    // SAFETY: both are open, and a snapshot is active.
+    unsafe {
+        let snapshot = pg_sys::GetActiveSnapshot();
+        #[cfg(not(feature = "pg18"))]
+        let scan = pg_sys::index_beginscan(relation, index, snapshot, 1, 0);
+        #[cfg(feature = "pg18")]
+        let scan = pg_sys::index_beginscan(relation, index, snapshot, std::ptr::null_mut(), 1, 0);
+        scan
     }
 }
 
@@ -133,14 +243,14 @@ unsafe fn lock_one(
     }
 }
 
-/// Opens a table by its quoted name.
-unsafe fn open(table: &str) -> pg_sys::Relation {
+/// Opens a table by its quoted name, under a lock that stays until the transaction ends.
+unsafe fn open(table: &str, lock: u32) -> pg_sys::Relation {
     // SAFETY: a name that the engine's catalogue made; an unknown one is an error of Postgres.
     unsafe {
         let name = table.into_datum().unwrap_or(pg_sys::Datum::null());
         let names = pg_sys::textToQualifiedNameList(name.cast_mut_ptr());
         let range = pg_sys::makeRangeVarFromNameList(names);
-        pg_sys::table_openrv(range, pg_sys::RowExclusiveLock.cast_signed())
+        pg_sys::table_openrv(range, lock.cast_signed())
     }
 }
 

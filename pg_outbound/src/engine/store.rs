@@ -162,41 +162,18 @@ fn held_of(row: &Row<'_>, place: Place) -> Held {
 }
 
 fn read_records(list: &List, held: &mut [Held]) {
-    if held.is_empty() {
-        return;
-    }
-    let places: HashMap<String, usize> = held
-        .iter()
-        .enumerate()
-        .map(|(place, contact)| (contact.now.id.clone(), place))
-        .collect();
-    let ids = held
-        .iter()
-        .map(|contact| Some(contact.before.id.as_str()))
-        .collect();
-    let mut found = Vec::new();
-    spi::execute(
-        &format!(
-            "SELECT d.sys_contact_id, d.sys_id, d.sys_conversation_type, d.sys_inbox_id, d.sys_channel_user_type, \
-             d.sys_cl_source_column, d.sys_status, d.sys_attempts, d.sys_attempts_abandoned, d.sys_attempts_busy, \
-             d.sys_attempts_noanswer, d.sys_attempts_machine, d.sys_scheduled_at, d.sys_last_attempt_datetime, \
-             d.sys_last_attempt_campaign_id, d.sys_last_attempt_dialog_id, d.sys_last_attempt_dialer_attempt_result_id, \
-             d.sys_channel_user, d.ctid \
-             FROM {} AS d WHERE d.sys_contact_id = ANY ($1)",
-            list.details
-        ),
-        &[Arg::Texts(ids)],
-        |row| {
-            let owner = row.text(0).and_then(|id| places.get(&id).copied());
-            if let Some(owner) = owner {
-                let (record, unit) = record_of(list, row);
-                found.push((owner, record, unit));
-            }
+    let mut found: Vec<Vec<(Record, Unit)>> = held.iter().map(|_| Vec::new()).collect();
+    let owners: Vec<&str> = held.iter().map(|h| h.before.id.as_str()).collect();
+    rows::read_by_key(
+        &list.details,
+        &owners,
+        &RECORD_COLUMNS,
+        |owner, row, place| {
+            found[owner].push(record_of(list, row, place));
         },
     );
-    found.sort_by_key(|(_, record, _)| record.id);
-    for (owner, record, unit) in found {
-        if let Some(contact) = held.get_mut(owner) {
+    for (contact, records) in held.iter_mut().zip(found) {
+        for (record, unit) in records {
             contact.units.insert(record.id, unit);
             contact.before.records.push(record.clone());
             contact.now.records.push(record);
@@ -237,32 +214,53 @@ fn contact_of(row: &Row<'_>) -> Contact {
     }
 }
 
-fn record_of(list: &List, row: &Row<'_>) -> (Record, Unit) {
+/// Columns of a record, in the order in which [`record_of`] reads them.
+const RECORD_COLUMNS: [&str; 17] = [
+    "sys_id",
+    "sys_conversation_type",
+    "sys_inbox_id",
+    "sys_channel_user_type",
+    "sys_cl_source_column",
+    "sys_status",
+    "sys_attempts",
+    "sys_attempts_abandoned",
+    "sys_attempts_busy",
+    "sys_attempts_noanswer",
+    "sys_attempts_machine",
+    "sys_scheduled_at",
+    "sys_last_attempt_datetime",
+    "sys_last_attempt_campaign_id",
+    "sys_last_attempt_dialog_id",
+    "sys_last_attempt_dialer_attempt_result_id",
+    "sys_channel_user",
+];
+
+fn record_of(list: &List, row: &Row<'_>, place: Place) -> (Record, Unit) {
     let count = |column| row.int4(column).unwrap_or(0);
     let unit_type = row
-        .oid(4)
+        .oid(3)
         .and_then(enums::unit_type)
         .unwrap_or(UnitType::Phone);
-    let position = row.with_text(5, |source| list.positions.get(source).copied());
+    let position = row.with_text(4, |source| list.positions.get(source).copied());
     let record = Record {
-        id: row.int8(1).unwrap_or(0),
-        kind: row.oid(2).and_then(enums::conversation_type),
-        inbox: row.int8(3),
+        id: row.int8(0).unwrap_or(0),
+        kind: row.oid(1).and_then(enums::conversation_type),
+        inbox: row.int8(2),
         is_conversation: unit_type == UnitType::ConversationId,
         position: position.flatten().unwrap_or(i32::MAX),
-        code: code(row.char(6)),
-        attempts: count(7),
-        by_category: [count(8), count(9), count(10), count(11)],
-        scheduled_at: row.time(12),
-        last_attempt_at: row.time(13),
-        last_campaign: row.int8(14),
-        last_dialog: row.text(15),
-        last_result: row.int8(16),
+        code: code(row.char(5)),
+        attempts: count(6),
+        by_category: [count(7), count(8), count(9), count(10)],
+        scheduled_at: row.time(11),
+        last_attempt_at: row.time(12),
+        last_campaign: row.int8(13),
+        last_dialog: row.text(14),
+        last_result: row.int8(15),
     };
     let unit = Unit {
         unit_type,
-        value: row.text(17).unwrap_or_default(),
-        place: row.place(18),
+        value: row.text(16).unwrap_or_default(),
+        place,
     };
     (record, unit)
 }
