@@ -26,9 +26,9 @@ AS $$
         'list_id', l.list_id, 'name', l.name, 'close_if_all', l.close_if_all,
         'contacts', format('outbound_list.%I', l.table_name), 'details', format('outbound_list.%I', l.table_name || '_detail'),
         'positions', coalesce((SELECT jsonb_object_agg(c.name, c.position) FROM outbound.list_column AS c WHERE c.list_id = l.list_id), '{}'),
-        'fields', format('pg_catalog.jsonb_build_object(%s)',
-            (SELECT string_agg(format('%L, k.%I', c.name, c.column_name), ', ' ORDER BY c.position)
-             FROM outbound.list_column AS c WHERE c.list_id = l.list_id)),
+        'fields', coalesce((SELECT jsonb_agg(jsonb_build_object('name', c.name, 'column', quote_ident(c.column_name), 'type', c.column_type)
+                                             ORDER BY c.position)
+                            FROM outbound.list_column AS c WHERE c.list_id = l.list_id), '[]'),
         'contact_name', coalesce((SELECT format('k.%I::text', c.column_name) FROM outbound.list_column AS c
                                   WHERE c.list_id = l.list_id AND c.name = l.contact_name_column), 'NULL::text'))
     FROM outbound.list AS l WHERE l.list_id = p_list_id

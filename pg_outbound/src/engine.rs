@@ -44,6 +44,7 @@ mod counters;
 mod duties;
 mod enums;
 mod explain;
+mod fields;
 mod journal;
 mod marks;
 mod operator;

@@ -16,6 +16,7 @@ use outbound_core::unit::ConversationType;
 use pgrx::prelude::*;
 use serde::Deserialize;
 
+use super::fields::Field;
 use super::spi::{self, Arg};
 use super::store::Held;
 use crate::error::{own_document, raise};
@@ -38,8 +39,8 @@ pub struct List {
     pub close_if_all: bool,
     /// Place of each source column.
     pub positions: HashMap<String, i32>,
-    /// SQL expression: the user's columns as jsonb.
-    pub fields: String,
+    /// The user's columns.
+    pub fields: Vec<Field>,
     /// SQL expression: the contact's name.
     pub contact_name: String,
 }
@@ -52,7 +53,7 @@ struct ListDocument {
     details: String,
     close_if_all: bool,
     positions: HashMap<String, i32>,
-    fields: String,
+    fields: Vec<Field>,
     contact_name: String,
 }
 

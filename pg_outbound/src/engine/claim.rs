@@ -334,14 +334,13 @@ impl Search<'_> {
                 break;
             }
             looked_at = place + 1;
-            let id = contact.now.id.clone();
             let (usable, shut_out) =
                 choose_usable(&mut contact.now, claimant, self.at, &rules, |record| {
-                    checks.shuts_out(&id, record.id)
+                    checks.shuts_out(record.id)
                 });
             let told = shut_out
                 .into_iter()
-                .map(|(record, category)| self.shut_out(&id, record, category));
+                .map(|(record, category)| self.shut_out(&contact.now.id, record, category));
             events.extend(told);
             if let Some(record) = usable
                 && rates.take(contact.now.record(record).and_then(|record| record.inbox))
@@ -400,7 +399,7 @@ impl Search<'_> {
             kind: self.campaign.kind,
             list: self.list.name.clone(),
             record: open.record,
-            unit: contact.units.get(&open.record).cloned()?,
+            unit: contact.unit(open.record).cloned()?,
             inbox: contact
                 .now
                 .record(open.record)

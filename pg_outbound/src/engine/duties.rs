@@ -252,7 +252,7 @@ fn could_be_claimed(campaign: &Campaign, found: &[Held]) -> bool {
     };
     found.iter().any(|contact| {
         choose(&contact.now, claimant, END_OF_TIME, |record| {
-            checks.is_blocked(&contact.now.id, record.id)
+            checks.is_blocked(record.id)
         })
         .is_some()
     })

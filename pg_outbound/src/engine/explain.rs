@@ -82,9 +82,8 @@ fn all_gates(list: &List, contact_id: &str, campaign: &Campaign, at: Micros) -> 
     };
     let list_name = |record: &Record| {
         let unit = contact
-            .units
-            .get(&record.id)
-            .filter(|_| checks.is_blocked(&contact.now.id, record.id))?;
+            .unit(record.id)
+            .filter(|_| checks.is_blocked(record.id))?;
         blocking_list(campaign, unit)
     };
     let mut gates = vec![
@@ -98,7 +97,7 @@ fn all_gates(list: &List, contact_id: &str, campaign: &Campaign, at: Micros) -> 
     let rules = catalog::rules(list, &found, Some(campaign));
     let (chosen, _) =
         gate::choose_usable(&mut contact.now.clone(), claimant, at, &rules, |record| {
-            checks.shuts_out(contact_id, record.id)
+            checks.shuts_out(record.id)
         });
     gates.push(gate::choice_gate(chosen));
     gates.push(capacity_gate(campaign, contact, claimant, at));
@@ -163,7 +162,7 @@ fn conversation_gate(contact: &Held, checks: &UnitChecks) -> Gate {
     let missing: Vec<i64> = conversations
         .iter()
         .copied()
-        .filter(|record| checks.is_missing(&contact.now.id, *record))
+        .filter(|record| checks.is_missing(*record))
         .collect();
     plain(
         "conversation",

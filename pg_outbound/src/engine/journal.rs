@@ -48,8 +48,7 @@ impl Ended {
             .record(attempt.record)
             .and_then(|record| record.inbox);
         let unit = held
-            .units
-            .get(&attempt.record)
+            .unit(attempt.record)
             .map_or_else(String::new, |unit| unit.value.clone());
         Some(Self {
             contact: held.before.id.clone(),

@@ -250,7 +250,9 @@ impl<'a> Row<'a> {
         Self { values, nulls }
     }
 
-    fn get(&self, column: usize) -> Option<pg_sys::Datum> {
+    /// A value as it is.
+    #[must_use]
+    pub fn datum(&self, column: usize) -> Option<pg_sys::Datum> {
         match self.nulls.get(column) {
             Some(false) => self.values.get(column).copied(),
             _ => None,
@@ -260,31 +262,31 @@ impl<'a> Row<'a> {
     /// A `bigint`.
     #[must_use]
     pub fn int8(&self, column: usize) -> Option<i64> {
-        self.get(column).map(|datum| datum.value() as i64)
+        self.datum(column).map(|datum| datum.value() as i64)
     }
 
     /// A `smallint`.
     #[must_use]
     pub fn int2(&self, column: usize) -> Option<i16> {
-        self.get(column).map(|datum| datum.value() as i16)
+        self.datum(column).map(|datum| datum.value() as i16)
     }
 
     /// An `integer`.
     #[must_use]
     pub fn int4(&self, column: usize) -> Option<i32> {
-        self.get(column).map(|datum| datum.value() as i32)
+        self.datum(column).map(|datum| datum.value() as i32)
     }
 
     /// A `boolean`.
     #[must_use]
     pub fn boolean(&self, column: usize) -> Option<bool> {
-        self.get(column).map(|datum| datum.value() as u8 != 0)
+        self.datum(column).map(|datum| datum.value() as u8 != 0)
     }
 
     /// A `"char"`.
     #[must_use]
     pub fn char(&self, column: usize) -> Option<u8> {
-        self.get(column).map(|datum| datum.value() as u8)
+        self.datum(column).map(|datum| datum.value() as u8)
     }
 
     /// A `timestamptz`.
@@ -297,7 +299,7 @@ impl<'a> Row<'a> {
     #[must_use]
     pub fn place(&self, column: usize) -> Place {
         // SAFETY: the column is a tid, as the caller's statement says: a pointer into the row at hand.
-        self.get(column).map_or_else(Place::default, |datum| {
+        self.datum(column).map_or_else(Place::default, |datum| {
             Place(unsafe { *datum.cast_mut_ptr::<pg_sys::ItemPointerData>() })
         })
     }
@@ -305,14 +307,14 @@ impl<'a> Row<'a> {
     /// A `text`.
     #[must_use]
     pub fn text(&self, column: usize) -> Option<String> {
-        let datum = self.get(column)?;
+        let datum = self.datum(column)?;
         // SAFETY: the column is a text, as the caller's statement says.
         unsafe { String::from_polymorphic_datum(datum, false, pg_sys::TEXTOID) }
     }
 
     /// A `text`, looked at where it is.
     pub fn with_text<T>(&self, column: usize, look: impl FnOnce(&str) -> T) -> Option<T> {
-        let datum = self.get(column)?;
+        let datum = self.datum(column)?;
         // SAFETY: the column is a text, as the caller's statement says; it lives as long as the row.
         unsafe { <&str>::from_polymorphic_datum(datum, false, pg_sys::TEXTOID) }.map(look)
     }
@@ -320,30 +322,34 @@ impl<'a> Row<'a> {
     /// An `oid`, or the value of an enum.
     #[must_use]
     pub fn oid(&self, column: usize) -> Option<pg_sys::Oid> {
-        self.get(column)
+        self.datum(column)
             .map(|datum| pg_sys::Oid::from_u32(datum.value() as u32))
     }
 
     /// A `jsonb`, read.
     #[must_use]
     pub fn json(&self, column: usize) -> Option<serde_json::Value> {
-        let datum = self.get(column)?;
+        let datum = self.datum(column)?;
         // SAFETY: the column is a jsonb, as the caller's statement says.
         unsafe { pgrx::JsonB::from_datum(datum, false) }.map(|document| document.0)
-    }
-
-    /// A `jsonb` as it is, copied to where the call's result lives.
-    #[must_use]
-    pub fn raw_json(&self, column: usize) -> Option<RawJson> {
-        // SAFETY: a varlena of the statement's rows, copied while they are at hand, inside SPI.
-        self.get(column)
-            .map(|datum| RawJson(unsafe { pg_sys::SPI_datumTransfer(datum, false, -1) }))
     }
 }
 
 /// A `jsonb` that is handed through without being read.
 #[derive(Debug)]
 pub struct RawJson(pg_sys::Datum);
+
+impl RawJson {
+    /// Copies a `jsonb` to where the call's result lives; inside SPI.
+    ///
+    /// # Safety
+    /// The datum must be a `jsonb`.
+    #[must_use]
+    pub unsafe fn handed_over(datum: pg_sys::Datum) -> Self {
+        // SAFETY: a varlena, as every jsonb is.
+        Self(unsafe { pg_sys::SPI_datumTransfer(datum, false, -1) })
+    }
+}
 
 impl IntoDatum for RawJson {
     fn into_datum(self) -> Option<pg_sys::Datum> {

@@ -4,8 +4,6 @@
 //! second statement, whose snapshot is newer than the lock. Rows are written only where something changed,
 //! all contacts of a call in one statement and all their records in another.
 
-use std::collections::HashMap;
-
 use outbound_core::machine::{Contact, Due, Micros, OpenAttempt, Record};
 use outbound_core::status::ContactCode;
 use outbound_core::unit::{ConversationType, UnitType};
@@ -14,6 +12,7 @@ use pgrx::prelude::*;
 use super::catalog::List;
 use super::columns::{Columns, Values};
 use super::enums;
+use super::fields;
 use super::marks;
 use super::rows;
 use super::spi::{self, Arg, Place, RawJson, Row};
@@ -50,10 +49,10 @@ const CONTACT_COLUMNS: [&str; 27] = [
     "sys_unit_types",
 ];
 
-/// What a statement reads besides: the row's place, the user's columns and the contact's name.
+/// What a statement reads besides: the row's place, the contact's name, and the user's columns.
 const PLACE: usize = CONTACT_COLUMNS.len();
-const FIELDS: usize = PLACE + 1;
-const NAME: usize = PLACE + 2;
+const NAME: usize = PLACE + 1;
+const FIELDS: usize = PLACE + 2;
 
 /// A contact as it was read and as it is now, with what a dialer needs of it.
 #[derive(Debug)]
@@ -66,12 +65,21 @@ pub struct Held {
     place: Place,
     /// As it will be.
     pub now: Contact,
-    /// Units of the records: type and normal form, by record number.
-    pub units: HashMap<i64, Unit>,
+    /// Units of the records, in their order.
+    units: Vec<Unit>,
     /// The user's own columns, where they were asked for.
     pub fields: Option<RawJson>,
     /// The contact's name, where it was asked for.
     pub name: Option<String>,
+}
+
+impl Held {
+    /// The unit of a record.
+    pub fn unit(&self, record: i64) -> Option<&Unit> {
+        let records = &self.before.records;
+        let place = records.iter().position(|of| of.id == record)?;
+        self.units.get(place)
+    }
 }
 
 /// A communication unit.
@@ -110,7 +118,11 @@ pub fn look(list: &List, which: &Which<'_>) -> Vec<Held> {
 
 fn read(list: &List, which: &Which<'_>, lock: bool) -> Vec<Held> {
     let own = if which.fields {
-        format!(", {}, {}", list.fields, list.contact_name)
+        let columns = list
+            .fields
+            .iter()
+            .map(|field| format!(", k.{}", field.column));
+        format!(", {}{}", list.contact_name, columns.collect::<String>())
     } else {
         String::new()
     };
@@ -128,8 +140,10 @@ fn read(list: &List, which: &Which<'_>, lock: bool) -> Vec<Held> {
     let mut held = Vec::new();
     spi::execute(&statement, which.args, |row| {
         held.push(Held {
-            fields: which.fields.then(|| row.raw_json(FIELDS)).flatten(),
             name: which.fields.then(|| row.text(NAME)).flatten(),
+            fields: which
+                .fields
+                .then(|| fields::object(&list.fields, row, FIELDS)),
             ..held_of(row, row.place(PLACE))
         });
     });
@@ -155,7 +169,7 @@ fn held_of(row: &Row<'_>, place: Place) -> Held {
         types_before: row.int2(26).unwrap_or(0),
         place,
         now: contact,
-        units: HashMap::new(),
+        units: Vec::new(),
         fields: None,
         name: None,
     }
@@ -174,7 +188,7 @@ fn read_records(list: &List, held: &mut [Held]) {
     );
     for (contact, records) in held.iter_mut().zip(found) {
         for (record, unit) in records {
-            contact.units.insert(record.id, unit);
+            contact.units.push(unit);
             contact.before.records.push(record.clone());
             contact.now.records.push(record);
         }
@@ -452,7 +466,7 @@ fn write_records(list: &List, held: &[Held]) {
         pairs
             .filter(|(before, now)| before != now)
             .filter_map(|(before, now)| {
-                let unit = contact.units.get(&now.id)?;
+                let unit = contact.unit(now.id)?;
                 Some(((before, now), unit.place))
             })
     });

@@ -12,48 +12,38 @@ use super::store::{self, Held};
 /// What is known of the units of held contacts beyond their records: which are on a do-not-contact list,
 /// which conversations are gone.
 pub struct UnitChecks {
-    blocked: HashSet<(usize, i64)>,
-    missing: HashSet<(usize, i64)>,
-    places: HashMap<String, usize>,
+    blocked: HashSet<i64>,
+    missing: HashSet<i64>,
 }
 
 impl UnitChecks {
     /// Looks up the units of one conversation type that could be claimed.
     pub fn of(campaign: &Campaign, held: &[Held], at: Micros) -> Self {
-        let places = held
+        let candidates: Vec<(&Record, &store::Unit)> = held
             .iter()
-            .enumerate()
-            .map(|(place, contact)| (contact.now.id.clone(), place))
-            .collect();
-        let candidates: Vec<(usize, &Record, &store::Unit)> = held
-            .iter()
-            .enumerate()
-            .flat_map(|(place, contact)| {
+            .flat_map(|contact| {
                 contact.now.records.iter().filter_map(move |record| {
                     let wanted = record.kind == Some(campaign.kind)
                         && record.code.is_claimable()
                         && record.scheduled_at.is_none_or(|moment| moment <= at);
                     contact
-                        .units
-                        .get(&record.id)
+                        .unit(record.id)
                         .filter(|_| wanted)
-                        .map(|unit| (place, record, unit))
+                        .map(|unit| (record, unit))
                 })
             })
             .collect();
         Self {
             blocked: blocked_units(campaign, &candidates),
             missing: missing_conversations(&candidates),
-            places,
         }
     }
 
     /// Why a record can never be used, if so.
-    pub fn shuts_out(&self, contact: &str, record: i64) -> Option<Category> {
-        let key = (*self.places.get(contact)?, record);
-        if self.missing.contains(&key) {
+    pub fn shuts_out(&self, record: i64) -> Option<Category> {
+        if self.is_missing(record) {
             Some(Category::NotFound)
-        } else if self.blocked.contains(&key) {
+        } else if self.is_blocked(record) {
             Some(Category::Suppressed)
         } else {
             None
@@ -61,24 +51,17 @@ impl UnitChecks {
     }
 
     /// Whether a record's unit is on a do-not-contact list.
-    pub fn is_blocked(&self, contact: &str, record: i64) -> bool {
-        self.places
-            .get(contact)
-            .is_some_and(|place| self.blocked.contains(&(*place, record)))
+    pub fn is_blocked(&self, record: i64) -> bool {
+        self.blocked.contains(&record)
     }
 
     /// Whether a record's conversation is gone.
-    pub fn is_missing(&self, contact: &str, record: i64) -> bool {
-        self.places
-            .get(contact)
-            .is_some_and(|place| self.missing.contains(&(*place, record)))
+    pub fn is_missing(&self, record: i64) -> bool {
+        self.missing.contains(&record)
     }
 }
 
-fn blocked_units(
-    campaign: &Campaign,
-    candidates: &[(usize, &Record, &store::Unit)],
-) -> HashSet<(usize, i64)> {
+fn blocked_units(campaign: &Campaign, candidates: &[(&Record, &store::Unit)]) -> HashSet<i64> {
     let mut blocked = HashSet::new();
     if campaign.suppression.is_empty() || candidates.is_empty() {
         return blocked;
@@ -90,13 +73,13 @@ fn blocked_units(
             Arg::Texts(
                 candidates
                     .iter()
-                    .map(|(_, _, unit)| Some(unit.unit_type.as_str()))
+                    .map(|(_, unit)| Some(unit.unit_type.as_str()))
                     .collect(),
             ),
             Arg::Texts(
                 candidates
                     .iter()
-                    .map(|(_, _, unit)| Some(unit.value.as_str()))
+                    .map(|(_, unit)| Some(unit.value.as_str()))
                     .collect(),
             ),
         ],
@@ -104,8 +87,8 @@ fn blocked_units(
             let place = row
                 .int4(0)
                 .and_then(|position| usize::try_from(position - 1).ok());
-            if let Some((place, record, _)) = place.and_then(|place| candidates.get(place)) {
-                blocked.insert((*place, record.id));
+            if let Some((record, _)) = place.and_then(|place| candidates.get(place)) {
+                blocked.insert(record.id);
             }
         },
     );
@@ -128,19 +111,19 @@ pub fn blocking_list(campaign: &Campaign, unit: &store::Unit) -> Option<String> 
     .flatten()
 }
 
-fn missing_conversations(candidates: &[(usize, &Record, &store::Unit)]) -> HashSet<(usize, i64)> {
+fn missing_conversations(candidates: &[(&Record, &store::Unit)]) -> HashSet<i64> {
     let conversations: Vec<_> = candidates
         .iter()
-        .filter(|(_, record, _)| record.is_conversation)
+        .filter(|(record, _)| record.is_conversation)
         .collect();
     if conversations.is_empty() {
         return HashSet::new();
     }
-    let known = statuses(conversations.iter().map(|(_, _, unit)| unit.value.as_str()));
+    let known = statuses(conversations.iter().map(|(_, unit)| unit.value.as_str()));
     conversations
         .into_iter()
-        .filter(|(_, _, unit)| !known.contains_key(&unit.value))
-        .map(|(place, record, _)| (*place, record.id))
+        .filter(|(_, unit)| !known.contains_key(&unit.value))
+        .map(|(record, _)| record.id)
         .collect()
 }
 

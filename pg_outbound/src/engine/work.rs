@@ -62,12 +62,7 @@ impl<'a> Work<'a> {
                 .record(contact.before.open.as_ref()?.record)?;
             record
                 .is_conversation
-                .then(|| {
-                    contact
-                        .units
-                        .get(&record.id)
-                        .map(|unit| unit.value.as_str())
-                })
+                .then(|| contact.unit(record.id).map(|unit| unit.value.as_str()))
                 .flatten()
         });
         let units: Vec<&str> = units.collect();
@@ -160,8 +155,7 @@ impl<'a> Work<'a> {
             return None;
         }
         let status = contact
-            .units
-            .get(&record.id)
+            .unit(record.id)
             .and_then(|unit| self.conversations.get(&unit.value));
         match status.map(String::as_str) {
             None => {
