@@ -11,7 +11,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from support.cluster import Database
-from support.lists import COLUMNS, add, create_list, person, set_up_account
+from support.lists import COLUMNS, add, create_job, create_list, person, set_up_account, table_of
+from support.run import Run
 
 #: A name that would do harm where names are pasted into SQL.
 NASTY = "x\"; DROP TABLE outbound.campaign; --'%s"
@@ -66,6 +67,17 @@ def lists_of(database: Database, name: str = "spring") -> list[str]:
         name,
     )
     return [line[0] for line in found]
+
+
+def indexes_of_claims(database: Database, name: str = "people") -> list[str]:
+    """Return the columns of the indexes that claims have on a list."""
+    found = database.query(
+        """SELECT substring(pg_get_indexdef(indexrelid, 1, true) FROM '^sys_(.+)$') FROM pg_index
+           WHERE indrelid = format('outbound_list.%%I', %s::text)::regclass AND indpred IS NOT NULL
+           ORDER BY 1""",
+        table_of(database, name),
+    )
+    return [column for (column,) in found if column != "open_attempt_id"]
 
 
 def version(database: Database) -> int:
@@ -493,3 +505,41 @@ def test_a_version_that_was_rolled_back_is_not_given_again(site: Database) -> No
     assert row is not None
     site.query("SELECT outbound.set_inbox('Voice', 20)")
     assert version(site) > row[0]
+
+
+# --- indexes ----------------------------------------------------------------------------------------
+
+
+def test_a_list_has_indexes_for_the_claims_of_types_that_campaigns_have_worked(site: Database) -> None:
+    create(site)
+    assert indexes_of_claims(site) == []
+    site.query("SELECT outbound.start_campaign('spring')")
+    of_calls = ["callback_call", "due_call"]
+    assert indexes_of_claims(site) == of_calls
+    assert indexes_of_claims(site, "others") == []
+    create(site, "mail", kind="email")
+    site.query("SELECT outbound.start_campaign('mail')")
+    both = ["callback_call", "callback_email", "due_call", "due_email"]
+    assert indexes_of_claims(site) == both
+    site.query("SELECT outbound.stop_campaign('spring')")
+    site.query("SELECT outbound.start_campaign('spring')")
+    assert indexes_of_claims(site) == both
+
+
+@pytest.mark.parametrize("started", ["before", "meanwhile"])
+def test_new_tables_of_a_list_have_the_indexes_of_the_campaigns_that_are_on(
+    site: Database, started: str
+) -> None:
+    create(site, lists=["others"])
+    create(site, "mail", lists=["others"], kind="email")
+    create_job(site, append_type="flush_and_append", target_list="others")
+    if started == "before":
+        site.query("SELECT outbound.start_campaign('spring')")
+    run = Run.of(site)
+    load = run.load(run.take(), [person("anna", phone="+380441112233")])
+    if started == "meanwhile":
+        site.query("SELECT outbound.start_campaign('spring')")
+    run.publish(load)
+    assert indexes_of_claims(site, "others") == ["callback_call", "due_call"]
+    claimed = site.query("SELECT contact_id FROM outbound.claim('spring', 1, 'dialer')")
+    assert claimed == [("anna",)]

@@ -27,7 +27,11 @@ OWN = ("run_id", "dry_run", "seconds")
 
 def state(site: Site) -> dict[str, Any]:
     """Return everything a dry run must not change."""
-    return {"rows": catalog.rows(site.database), "defined": catalog.definitions(site.database), "files": site.files()}
+    return {
+        "rows": catalog.rows(site.database),
+        "defined": catalog.definitions(site.database),
+        "files": site.files(),
+    }
 
 
 def compare(site: Site, *command: str) -> tuple[dict[str, Any], int]:

@@ -3,20 +3,23 @@
 //!
 //! Every call goes the same way. It finds the tables of the list ([`catalog`]), locks the contacts it is
 //! about and reads them with all their records ([`store`]), applies one event of `outbound_core::machine` to
-//! each, and writes the changed rows in one statement a table. What belongs elsewhere follows in the same
+//! each, and writes the changed rows where they are ([`rows`]). What belongs elsewhere follows in the same
 //! transaction: the attempt log and the journal ([`journal`]), the counters ([`counters`]).
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`spi`] | statements planned once a session, arrays in, rows out |
 //! | [`catalog`] | lists, campaigns and results as the calls need them, kept until the settings change |
-//! | [`columns`] | statements that write many rows |
+//! | [`columns`] | the values of rows that are written, column by column |
+//! | [`rows`] | rows read, locked and changed by key or place, without a statement |
+//! | [`enums`] | values of enum types by their numbers |
 //! | [`store`] | contacts and records: locking, reading, writing |
 //! | [`journal`] | the attempt log and the contact events |
 //! | [`counters`] | what a change means for the counters of a list |
 //! | [`unit_checks`] | do-not-contact lists and conversations, as a claim looks at them |
 //! | [`work`] | an event for each of many attempts |
-//! | [`capacity`] | pacing: attempts in progress, attempts a minute, inbox rates |
+//! | [`capacity`], [`inbox_rates`] | pacing: attempts in progress, attempts a minute, inbox rates |
+//! | [`answers`], [`fields`] | rows as calls hand them over, and the user's columns in them |
 //! | [`arguments`] | moments as calls are given them |
 //! | [`claim`] | `claim` |
 //! | [`marks`] | where the latest scan of a list ended |
@@ -45,6 +48,7 @@ mod duties;
 mod enums;
 mod explain;
 mod fields;
+mod inbox_rates;
 mod journal;
 mod marks;
 mod operator;

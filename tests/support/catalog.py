@@ -92,7 +92,7 @@ def tables(database: Database, kind: str = "r") -> list[tuple[str, str]]:
 
 
 def rows(database: Database) -> dict[str, list[Any]]:
-    """Return the rows of every table, as text and in one order. Calls that are undone leave all of it as it was."""
+    """Return the rows of every table, as text and in one order; what is undone leaves all as it was."""
     found: dict[str, list[Any]] = {}
     with database.connect() as connection:
         for schema, name in tables(database):

@@ -15,8 +15,9 @@ use pgrx::prelude::*;
 
 use super::answers::{Answers, text};
 use super::catalog::{self, Campaign, CampaignList, List};
+use super::inbox_rates::InboxRates;
 use super::journal::{self, Event};
-use super::spi::{self, Arg, RawJson};
+use super::spi::{self, Arg};
 use super::store::{self, Held, Which};
 use super::unit_checks::UnitChecks;
 use super::{capacity, counters, marks};
@@ -49,7 +50,7 @@ struct Claimed {
     unit: store::Unit,
     inbox: Option<i64>,
     name: Option<String>,
-    fields: Option<RawJson>,
+    fields: Option<pg_sys::Datum>,
     origin: &'static str,
     until: Micros,
 }
@@ -98,7 +99,7 @@ pub fn claim_attempts(
             c.inbox.into_datum(),
             inbox.and_then(|name| text(name)),
             c.name.as_deref().and_then(text),
-            c.fields.into_datum(),
+            c.fields,
             text(c.origin),
             spi::timestamp(c.until).into_datum(),
         ]);
@@ -478,45 +479,6 @@ fn attempt_numbers(list: &List, count: usize) -> Vec<i64> {
         );
     }
     numbers
-}
-
-/// Rates of the inboxes that claims of one call use.
-struct InboxRates {
-    free: HashMap<i64, i64>,
-    taken: HashMap<i64, usize>,
-}
-
-impl InboxRates {
-    fn take_turns(at: Micros) -> Self {
-        let rates = capacity::take_inbox_turns().into_iter();
-        Self {
-            free: rates
-                .map(|(inbox, limit)| (inbox, capacity::of_rate(inbox, limit, at).free))
-                .collect(),
-            taken: HashMap::new(),
-        }
-    }
-
-    /// Takes a place of an inbox, if it has one left.
-    fn take(&mut self, inbox: Option<i64>) -> bool {
-        let Some((inbox, free)) =
-            inbox.and_then(|id| self.free.get_mut(&id).map(|free| (id, free)))
-        else {
-            return true;
-        };
-        if *free <= 0 {
-            return false;
-        }
-        *free -= 1;
-        *self.taken.entry(inbox).or_default() += 1;
-        true
-    }
-
-    fn note(&self, at: Micros) {
-        for (inbox, claims) in &self.taken {
-            capacity::note("inbox_id", *inbox, *claims, at);
-        }
-    }
 }
 
 fn inbox_names(claimed: &[Claimed]) -> HashMap<i64, String> {

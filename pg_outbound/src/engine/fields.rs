@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::{JsonbIteratorToken, JsonbValue, jbvType};
 use serde::Deserialize;
 
-use super::spi::{RawJson, Row};
+use super::spi::Row;
 
 /// A user column, as the list's document names it.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,8 +20,9 @@ pub struct Field {
     pub column_type: ColumnType,
 }
 
-/// The fields of a row, whose columns stand from `first` on in their order, where the call's result lives.
-pub fn object(fields: &[Field], row: &Row<'_>, first: usize) -> RawJson {
+/// The fields of a row, whose columns stand from `first` on in their order, as a `jsonb` in the memory of the
+/// call's result. Inside SPI.
+pub fn object(fields: &[Field], row: &Row<'_>, first: usize) -> pg_sys::Datum {
     // SAFETY: values of the types that the columns of the list have, read while the row is at hand. Keys and
     // texts are copied when the object is finished.
     unsafe {
@@ -50,7 +51,8 @@ pub fn object(fields: &[Field], row: &Row<'_>, first: usize) -> RawJson {
         }
         let object =
             pg_sys::pushJsonbValue(&raw mut state, JsonbIteratorToken::WJB_END_OBJECT, nothing);
-        RawJson::handed_over(pg_sys::Datum::from(pg_sys::JsonbValueToJsonb(object)))
+        let document = pg_sys::Datum::from(pg_sys::JsonbValueToJsonb(object));
+        pg_sys::SPI_datumTransfer(document, false, -1)
     }
 }
 
@@ -141,8 +143,7 @@ mod tests {
                 })
             })
             .collect::<Option<_>>()?;
-        let object = spi::connected(|| spi::one(statement, &[], |row| object(&fields, row, 0)))?;
-        let datum = object.into_datum()?;
+        let datum = spi::connected(|| spi::one(statement, &[], |row| object(&fields, row, 0)))?;
         let read = unsafe { pgrx::JsonB::from_datum(datum, false) }?.0;
         let built: String = value(&format!(
             "SELECT jsonb_build_object({})::text FROM ({statement}) AS s ({})",

@@ -52,7 +52,8 @@ impl Ended {
             .map_or_else(String::new, |unit| unit.value.clone());
         Some(Self {
             contact: held.before.id.clone(),
-            at,
+            // A call may have begun before the claim whose attempt it ends.
+            at: at.max(attempt.claimed_at),
             result,
             counted,
             dialog: dialog.map(str::to_owned),

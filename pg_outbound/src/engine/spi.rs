@@ -335,60 +335,6 @@ impl<'a> Row<'a> {
     }
 }
 
-/// A `jsonb` that is handed through without being read.
-#[derive(Debug)]
-pub struct RawJson(pg_sys::Datum);
-
-impl RawJson {
-    /// Copies a `jsonb` to where the call's result lives; inside SPI.
-    ///
-    /// # Safety
-    /// The datum must be a `jsonb`.
-    #[must_use]
-    pub unsafe fn handed_over(datum: pg_sys::Datum) -> Self {
-        // SAFETY: a varlena, as every jsonb is.
-        Self(unsafe { pg_sys::SPI_datumTransfer(datum, false, -1) })
-    }
-}
-
-impl IntoDatum for RawJson {
-    fn into_datum(self) -> Option<pg_sys::Datum> {
-        Some(self.0)
-    }
-
-    fn type_oid() -> pg_sys::Oid {
-        pg_sys::JSONBOID
-    }
-}
-
-// SAFETY: the datum is a jsonb in the memory of the call's result.
-unsafe impl pgrx::callconv::BoxRet for RawJson {
-    unsafe fn box_into<'fcx>(
-        self,
-        fcinfo: &mut pgrx::callconv::FcInfo<'fcx>,
-    ) -> pgrx::datum::Datum<'fcx> {
-        // SAFETY: as above; the caller returns the datum to Postgres.
-        unsafe { fcinfo.return_raw_datum(self.0) }
-    }
-}
-
-// SAFETY: it is what its only constructor reads from a jsonb column.
-unsafe impl pgrx::pgrx_sql_entity_graph::metadata::SqlTranslatable for RawJson {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(RawJson);
-    const TYPE_ORIGIN: pgrx::pgrx_sql_entity_graph::metadata::TypeOrigin =
-        pgrx::pgrx_sql_entity_graph::metadata::TypeOrigin::External;
-    const ARGUMENT_SQL: Result<
-        pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef,
-        pgrx::pgrx_sql_entity_graph::metadata::ArgumentError,
-    > = Ok(pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef::literal("jsonb"));
-    const RETURN_SQL: Result<
-        pgrx::pgrx_sql_entity_graph::metadata::ReturnsRef,
-        pgrx::pgrx_sql_entity_graph::metadata::ReturnsError,
-    > = Ok(pgrx::pgrx_sql_entity_graph::metadata::ReturnsRef::One(
-        pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef::literal("jsonb"),
-    ));
-}
-
 /// Runs a statement with a fresh snapshot and gives each row of its answer to `each`; returns how many rows
 /// it returned or changed.
 pub fn execute(statement: &str, args: &[Arg<'_>], mut each: impl FnMut(&Row<'_>)) -> u64 {

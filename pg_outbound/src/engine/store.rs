@@ -1,8 +1,8 @@
 //! Contacts and records of one list: locking, reading, writing.
 //!
 //! Whoever changes a contact or one of its records holds the contact's row lock, so records are read by a
-//! second statement, whose snapshot is newer than the lock. Rows are written only where something changed,
-//! all contacts of a call in one statement and all their records in another.
+//! second look, whose snapshot is newer than the lock. Rows are written only where something changed, and
+//! only the columns in which any of them did are named as changed.
 
 use outbound_core::machine::{Contact, Due, Micros, OpenAttempt, Record};
 use outbound_core::status::ContactCode;
@@ -15,7 +15,7 @@ use super::enums;
 use super::fields;
 use super::marks;
 use super::rows;
-use super::spi::{self, Arg, Place, RawJson, Row};
+use super::spi::{self, Arg, Place, Row};
 use crate::error::raise;
 
 /// Columns of a contact, in the order in which [`contact_of`] reads them.
@@ -67,8 +67,8 @@ pub struct Held {
     pub now: Contact,
     /// Units of the records, in their order.
     units: Vec<Unit>,
-    /// The user's own columns, where they were asked for.
-    pub fields: Option<RawJson>,
+    /// The user's own columns, a `jsonb`, where they were asked for.
+    pub fields: Option<pg_sys::Datum>,
     /// The contact's name, where it was asked for.
     pub name: Option<String>,
 }
