@@ -161,6 +161,19 @@ BEGIN
         FROM outbound_list.%2$I AS p
         WHERE d.sys_contact_id = p.sys_contact_id AND d.sys_id = p.sys_id AND p.staged_status = 'C' AND p.sys_status = 'P'
         $sql$, detail, present);
+    -- It may have another type by now: attempts of the record count for the type that it has.
+    EXECUTE format($sql$
+        UPDATE outbound_list.%1$I AS t SET sys_attempts_call = t.sys_attempts_call + m.call, sys_attempts_email = t.sys_attempts_email + m.email,
+            sys_attempts_social_media = t.sys_attempts_social_media + m.social_media
+        FROM (SELECT p.sys_contact_id,
+                     sum(p.sys_attempts * ((p.staged_type = 'call')::integer - (p.sys_conversation_type = 'call')::integer)) AS call,
+                     sum(p.sys_attempts * ((p.staged_type = 'email')::integer - (p.sys_conversation_type = 'email')::integer)) AS email,
+                     sum(p.sys_attempts * ((p.staged_type = 'social_media')::integer - (p.sys_conversation_type = 'social_media')::integer)) AS social_media
+              FROM outbound_list.%2$I AS p
+              WHERE p.staged_status = 'C' AND p.sys_status = 'P' AND p.sys_attempts > 0 AND p.staged_type <> p.sys_conversation_type
+              GROUP BY p.sys_contact_id) AS m
+        WHERE t.sys_id = m.sys_contact_id
+        $sql$, p_table, present);
     EXECUTE format($sql$
         UPDATE outbound_list.%1$I AS d SET sys_cl_source_column = p.other_column, sys_updated_at = now()
         FROM outbound_list.%2$I AS p
@@ -289,6 +302,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     -- The staged rows are few against the list: they are looked up by its keys, whatever its size. Settings
     -- of the function, so that the caller's transaction has its own back afterwards.
     SET random_page_cost = 1.1 SET work_mem = '64MB' SET jit = off SET enable_hashjoin = on SET enable_mergejoin = on
+    -- What it must know of its own tables is their size and little more.
+    SET default_statistics_target = 10
 AS $$
 DECLARE
     counts bigint[];

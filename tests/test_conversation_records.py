@@ -2,6 +2,7 @@
 (contact-lists §2.2, §7.2 R01, R02; P16).
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from support.cluster import Database
 from support.conversations import CODES, OPEN, UNITS, agree, enter_talks, make, preview, problem, talk
+from support.dialing import Desk, create_campaign
 from support.lists import add, create_list, rows
 from support.site import Site, csv
 
@@ -177,6 +179,26 @@ def test_records_that_name_a_conversation_find_its_inbox_and_the_others_are_purg
         ("3", "missing", "social_media", "C")
     ]
     agree(talks, "mixed")
+
+
+def test_attempts_of_a_conversation_that_comes_back_count_for_the_type_it_has_then(talks: Database) -> None:
+    create_list(talks, "mixed", columns=MIXED[:2], identifier="id", contact_name=None)
+    add(talks, "mixed", {"id": "1", "chat": "c2"}, {"id": "2", "chat": "c1"})
+    create_campaign(talks, "chats", ["mixed"], "social_media")
+    with Desk(talks, campaign="chats", list_name="mixed") as desk:
+        for result in ("busy", "noanswer"):
+            desk.later(timedelta(days=1))
+            attempts = [claimed.attempt_id for claimed in desk.claim(10)]
+            assert [answer.outcome for answer in desk.settle(attempts, result)] == ["settled", "settled"]
+        talks.query("DELETE FROM outbound.conversation WHERE conversation_id = 'c2'")
+        desk.later(timedelta(days=1))
+        assert [claimed.contact_id for claimed in desk.claim(10)] == ["2"]
+    talk(talks, "c2", "p1", "Post")
+    add(talks, "mixed", {"id": "1", "chat": "c2"}, append_type="append_and_update")
+    assert rows(talks, "mixed_detail", UNITS)[0] == ("1", "c2", "email", "C")
+    counts = "sys_id, sys_attempts, sys_attempts_social_media, sys_attempts_email"
+    assert rows(talks, "mixed", counts) == [("1", 2, 0, 2), ("2", 2, 2, 0)]
+    assert talks.query("SELECT * FROM outbound.check_consistency('mixed')") == []
 
 
 def test_a_new_list_from_a_file_finds_conversations_too(site: Site, tmp_path: Path) -> None:

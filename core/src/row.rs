@@ -14,9 +14,7 @@ use crate::fields::Fields;
 use crate::header::{HeaderError, match_columns};
 use crate::reason::Reason;
 use crate::shape::{ContactColumn, Shape};
-use crate::status::{
-    ContactCode, ContactFacts, RecordCode, TypeFacts, contact_status, type_status,
-};
+use crate::status::{ContactCode, RecordCode, TypeFacts, derive};
 use crate::unit::{ConversationType, UnitRules, UnitType};
 use crate::value::{ColumnType, Value, parse};
 
@@ -79,25 +77,14 @@ impl Scratch {
     /// were never attempted (contact-lists §5.4).
     #[must_use]
     pub fn codes(&self) -> [ContactCode; 4] {
-        let kinds = [
-            ConversationType::Call,
-            ConversationType::Email,
-            ConversationType::SocialMedia,
-        ];
-        let types = kinds.map(|kind| {
-            type_status(&TypeFacts {
-                callable: self.units.iter().any(|unit| {
-                    unit.conversation_type == Some(kind)
-                        && unit.record_code() == RecordCode::Callable
-                }),
-                ..TypeFacts::default()
-            })
-        });
-        let contact = contact_status(&ContactFacts {
-            callable: types.contains(&ContactCode::Callable),
-            ..ContactFacts::default()
-        });
-        [contact, types[0], types[1], types[2]]
+        let mut types = [TypeFacts::default(); 3];
+        for unit in &self.units {
+            if let Some(kind) = unit.conversation_type {
+                types[kind as usize].add(unit.record_code(), false);
+            }
+        }
+        let (contact, [call, email, social_media]) = derive(&types, false, false, false);
+        [contact, call, email, social_media]
     }
 
     /// Conversation types that the contact has units of, as bits 1, 2 and 4.

@@ -67,6 +67,8 @@ text_enum! {
 /// every fact but the limit is false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TypeFacts {
+    /// There are records of the type.
+    pub has_units: bool,
     /// Any record of the type is I.
     pub in_progress: bool,
     /// Any record of the type is Q.
@@ -79,6 +81,21 @@ pub struct TypeFacts {
     pub limit_met: bool,
     /// Any record of the type is C or O.
     pub callable: bool,
+}
+
+impl TypeFacts {
+    /// Takes a record of the type into account; `by_success` says that a U came from a success.
+    pub fn add(&mut self, code: RecordCode, by_success: bool) {
+        self.has_units = true;
+        match code {
+            RecordCode::InProgress => self.in_progress = true,
+            RecordCode::Queued => self.queued = true,
+            RecordCode::AgentCallback => self.agent_callback = true,
+            RecordCode::Callable | RecordCode::AutoScheduled => self.callable = true,
+            RecordCode::Uncallable => self.succeeded |= by_success,
+            RecordCode::Exhausted | RecordCode::Purged => {}
+        }
+    }
 }
 
 /// What decides the code of a contact.
@@ -125,6 +142,33 @@ pub const fn contact_status(facts: &ContactFacts) -> ContactCode {
         facts.limit_met,
         facts.callable,
     )
+}
+
+/// The code of a contact and its codes for the conversation types, from what is known of each
+/// (contact-lists §5.4). `stays_closed`: it was closed before, and nobody opened it again. `limit_met`: its
+/// attempts have reached the limit of the contact.
+#[must_use]
+pub fn derive(
+    types: &[TypeFacts; 3],
+    close_if_all: bool,
+    stays_closed: bool,
+    limit_met: bool,
+) -> (ContactCode, [ContactCode; 3]) {
+    let codes = types.map(|facts| type_status(&facts));
+    let with_units: Vec<ContactCode> = (0..3)
+        .filter(|kind| types[*kind].has_units)
+        .map(|kind| codes[kind])
+        .collect();
+    let contact = contact_status(&ContactFacts {
+        in_progress: types.iter().any(|facts| facts.in_progress),
+        queued: types.iter().any(|facts| facts.queued),
+        closed: stays_closed || is_closed(close_if_all, &with_units),
+        agent_callback: (0..3)
+            .any(|kind| types[kind].agent_callback && codes[kind] == ContactCode::Callable),
+        limit_met,
+        callable: codes.contains(&ContactCode::Callable),
+    });
+    (contact, codes)
 }
 
 /// The order that both levels share.
@@ -191,6 +235,7 @@ mod tests {
                 .map_or(Flagged, |line| ORDER[line]);
             let [a, b, c, d, e, f] = facts;
             let of_type = type_status(&TypeFacts {
+                has_units: true,
                 in_progress: a,
                 queued: b,
                 succeeded: c,

@@ -1,15 +1,11 @@
 //! The stored codes of a contact from its records (contact-lists §5.4): one rule, in core, called by
 //! set-based SQL once a contact.
 
-use outbound_core::status::{
-    ContactCode, ContactFacts, RecordCode, TypeFacts, contact_status, is_closed, type_status,
-};
+use outbound_core::status::{ContactCode, RecordCode, TypeFacts, derive};
+use outbound_core::unit::ConversationType;
 use pgrx::prelude::*;
 
 use crate::error::raise;
-
-/// Conversation types in the order of the contact's columns.
-const TYPES: [&str; 3] = ["call", "email", "social_media"];
 
 /// Codes of a contact: contact, call, email, social media.
 ///
@@ -33,48 +29,25 @@ pub fn derive_codes(
             .map(contact_code)
     };
     let mut facts = [TypeFacts::default(); 3];
-    let mut has_units = [false; 3];
     for (i, code) in codes.iter().enumerate() {
         let Some(code) = code.as_deref().map(record_code) else {
             continue;
         };
-        let Some(kind) = types
+        let kind = types
             .get(i)
             .and_then(Option::as_deref)
-            .and_then(|name| TYPES.iter().position(|t| *t == name))
-        else {
-            continue;
-        };
-        has_units[kind] = true;
-        let success = successes.get(i).copied().flatten().unwrap_or(false);
-        let fact = &mut facts[kind];
-        match code {
-            RecordCode::InProgress => fact.in_progress = true,
-            RecordCode::Queued => fact.queued = true,
-            RecordCode::AgentCallback => fact.agent_callback = true,
-            RecordCode::Callable | RecordCode::AutoScheduled => fact.callable = true,
-            RecordCode::Uncallable => fact.succeeded |= success,
-            RecordCode::Exhausted | RecordCode::Purged => {}
+            .and_then(|name| name.parse::<ConversationType>().ok());
+        if let Some(kind) = kind {
+            let success = successes.get(i).copied().flatten().unwrap_or(false);
+            facts[kind as usize].add(code, success);
         }
     }
     for (kind, fact) in facts.iter_mut().enumerate() {
         fact.limit_met = stored(kind + 1) == Some(ContactCode::Exhausted);
     }
-    let type_codes = facts.map(|fact| type_status(&fact));
-    let with_units: Vec<ContactCode> = (0..3)
-        .filter(|kind| has_units[*kind])
-        .map(|kind| type_codes[kind])
-        .collect();
-    let closed = is_closed(close_if_all, &with_units);
-    let contact = contact_status(&ContactFacts {
-        in_progress: facts.iter().any(|f| f.in_progress),
-        queued: facts.iter().any(|f| f.queued),
-        closed: closed || stored(0) == Some(ContactCode::Uncallable),
-        agent_callback: (0..3)
-            .any(|kind| facts[kind].agent_callback && type_codes[kind] == ContactCode::Callable),
-        limit_met: stored(0) == Some(ContactCode::Exhausted),
-        callable: type_codes.contains(&ContactCode::Callable),
-    });
+    let stays_closed = stored(0) == Some(ContactCode::Uncallable);
+    let limit_met = stored(0) == Some(ContactCode::Exhausted);
+    let (contact, type_codes) = derive(&facts, close_if_all, stays_closed, limit_met);
     std::iter::once(contact)
         .chain(type_codes)
         .map(|code| code.as_str().to_owned())

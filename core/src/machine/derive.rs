@@ -1,9 +1,7 @@
 //! The codes of a contact and the moments at which it is due, from its records (contact-lists §5.4).
 
 use super::{Contact, Due, Limits, Rules, met};
-use crate::status::{
-    ContactCode, ContactFacts, RecordCode, TypeFacts, contact_status, is_closed, type_status,
-};
+use crate::status::{ContactCode, RecordCode, TypeFacts, derive};
 
 impl Contact {
     /// Computes codes and due moments from the records. A contact that is U stays U: only
@@ -20,39 +18,24 @@ impl Contact {
 
     fn derive_from(&mut self, rules: &Rules, stays_closed: bool) {
         let mut facts = [TypeFacts::default(); 3];
-        let mut has_units = [false; 3];
         let mut earliest_retry = [None; 3];
         self.callbacks = [None; 3];
         for record in &self.records {
             let Some(kind) = record.kind.map(|kind| kind as usize) else {
                 continue;
             };
-            has_units[kind] = true;
-            let fact = &mut facts[kind];
-            match record.code {
-                RecordCode::InProgress => fact.in_progress = true,
-                RecordCode::Queued => fact.queued = true,
+            let success = |id: i64| rules.successes.contains(&id);
+            facts[kind].add(record.code, record.last_result.is_some_and(success));
+            let retry = match record.code {
+                RecordCode::Callable => Some(Due::Now),
+                RecordCode::AutoScheduled => Some(record.scheduled_at.map_or(Due::Now, Due::At)),
                 RecordCode::AgentCallback => {
-                    fact.agent_callback = true;
                     self.callbacks[kind] = earlier(self.callbacks[kind], record.scheduled_at);
+                    None
                 }
-                RecordCode::Callable => {
-                    fact.callable = true;
-                    earliest_retry[kind] = Some(Due::Now);
-                }
-                RecordCode::AutoScheduled => {
-                    fact.callable = true;
-                    let due = record.scheduled_at.map_or(Due::Now, Due::At);
-                    earliest_retry[kind] =
-                        Some(earliest_retry[kind].map_or(due, |d: Due| d.min(due)));
-                }
-                RecordCode::Uncallable => {
-                    fact.succeeded |= record
-                        .last_result
-                        .is_some_and(|id| rules.successes.contains(&id));
-                }
-                RecordCode::Exhausted | RecordCode::Purged => {}
-            }
+                _ => None,
+            };
+            earliest_retry[kind] = earlier(earliest_retry[kind], retry);
         }
         let wait = self.wait_until.map_or(Due::Now, Due::At);
         for kind in 0..3 {
@@ -67,24 +50,11 @@ impl Contact {
                 Due::Now
             };
             self.due[kind] = earliest_retry[kind].map_or(nothing, |due| due.max(wait));
-            self.type_codes[kind] = type_status(&facts[kind]);
         }
-        let with_units: Vec<ContactCode> = (0..3)
-            .filter(|kind| has_units[*kind])
-            .map(|kind| self.type_codes[kind])
-            .collect();
-        self.code = contact_status(&ContactFacts {
-            in_progress: facts.iter().any(|f| f.in_progress),
-            queued: facts.iter().any(|f| f.queued),
-            closed: stays_closed || is_closed(rules.close_if_all, &with_units),
-            agent_callback: (0..3).any(|kind| {
-                facts[kind].agent_callback && self.type_codes[kind] == ContactCode::Callable
-            }),
-            limit_met: self
-                .limits_of_contact(rules)
-                .is_some_and(|limits| met(limits.per_contact, self.attempts)),
-            callable: self.type_codes.contains(&ContactCode::Callable),
-        });
+        let limit_met = self
+            .limits_of_contact(rules)
+            .is_some_and(|limits| met(limits.per_contact, self.attempts));
+        (self.code, self.type_codes) = derive(&facts, rules.close_if_all, stays_closed, limit_met);
     }
 
     /// Limits of the campaign of the latest attempt (contact-lists §5.4).
@@ -104,7 +74,7 @@ impl Contact {
     }
 }
 
-fn earlier(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
