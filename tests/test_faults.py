@@ -298,6 +298,7 @@ def test_worker_whose_heart_beat_is_refused_stops_by_itself(open_case: Open, tmp
         held.wait_until_held()
         case.end_lease()
         case.run()
+        case.maintain()
         before = case.everything()
         # It beats every twenty seconds, also while the load does not move.
         ended = held.wait(30)
