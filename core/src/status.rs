@@ -100,26 +100,26 @@ impl TypeFacts {
 
 /// What decides the code of a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ContactFacts {
+struct ContactFacts {
     /// Any record is I.
-    pub in_progress: bool,
+    in_progress: bool,
     /// Any record is Q.
-    pub queued: bool,
+    queued: bool,
     /// The close rule is met, see [`is_closed`].
-    pub closed: bool,
+    closed: bool,
     /// Any record is S whose type is C.
-    pub agent_callback: bool,
+    agent_callback: bool,
     /// Attempts of the contact have reached the limit of the contact.
-    pub limit_met: bool,
+    limit_met: bool,
     /// Any type is C.
-    pub callable: bool,
+    callable: bool,
 }
 
 /// Code of a contact for one conversation type: the first of I, Q, U, C by an agent's callback,
 /// A, C, F that applies (contact-lists §5.4). A callback comes before the limit, because the
 /// customer asked for it (contact-lists §16 Q9).
 #[must_use]
-pub const fn type_status(facts: &TypeFacts) -> ContactCode {
+const fn type_status(facts: &TypeFacts) -> ContactCode {
     first_that_applies(
         facts.in_progress,
         facts.queued,
@@ -133,7 +133,7 @@ pub const fn type_status(facts: &TypeFacts) -> ContactCode {
 /// Code of a contact: the first of I, Q, U, C by an agent's callback, A, C, F that applies
 /// (contact-lists §5.4).
 #[must_use]
-pub const fn contact_status(facts: &ContactFacts) -> ContactCode {
+const fn contact_status(facts: &ContactFacts) -> ContactCode {
     first_that_applies(
         facts.in_progress,
         facts.queued,
@@ -201,7 +201,7 @@ const fn first_that_applies(
 /// units of: with `close_if_all` all of them must be U, and there must be one; without, one is
 /// enough.
 #[must_use]
-pub fn is_closed(close_if_all: bool, types: &[ContactCode]) -> bool {
+fn is_closed(close_if_all: bool, types: &[ContactCode]) -> bool {
     let done = |code: &ContactCode| *code == ContactCode::Uncallable;
     if close_if_all {
         !types.is_empty() && types.iter().all(done)

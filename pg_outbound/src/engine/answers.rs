@@ -4,7 +4,7 @@
 //! every row of an answer that comes row by row.
 
 use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::{IntoDatum, pg_sys};
+use pgrx::pg_sys;
 
 /// A value of a row; none is null.
 pub type Value = Option<pg_sys::Datum>;
@@ -19,11 +19,6 @@ impl Answers {
     pub fn add<const COLUMNS: usize>(&mut self, row: [Value; COLUMNS]) {
         self.0.push(row.to_vec());
     }
-}
-
-/// A text as a value.
-pub fn text(text: &str) -> Value {
-    text.into_datum()
 }
 
 // SAFETY: the rows are copied into a tuplestore that Postgres owns, in the form that it was asked for.

@@ -12,7 +12,7 @@ use outbound_core::machine::{Category, Micros, result_id};
 use pgrx::prelude::*;
 use serde_json::json;
 
-use super::answers::{Answers, text};
+use super::answers::Answers;
 use super::arguments::{future, moment};
 use super::catalog;
 use super::spi::{self, Arg};
@@ -26,13 +26,11 @@ fn rows(answers: Vec<Answer>) -> Answers {
     for a in answers {
         rows.add([
             a.attempt.into_datum(),
-            text(a.outcome),
+            a.outcome.into_datum(),
             a.record.map(letter),
             a.contact.map(letter),
-            a.scheduled_at
-                .and_then(spi::timestamp)
-                .and_then(IntoDatum::into_datum),
-            a.message.as_deref().and_then(text),
+            a.scheduled_at.and_then(spi::timestamp).into_datum(),
+            a.message.into_datum(),
         ]);
     }
     rows

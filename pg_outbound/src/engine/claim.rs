@@ -13,7 +13,7 @@ use outbound_core::machine::{Category, Limits, Micros, OpenAttempt, Rules};
 use outbound_core::unit::ConversationType;
 use pgrx::prelude::*;
 
-use super::answers::{Answers, text};
+use super::answers::Answers;
 use super::catalog::{self, Campaign, CampaignList, List};
 use super::inbox_rates::InboxRates;
 use super::journal::{self, Event};
@@ -90,17 +90,17 @@ pub fn claim_attempts(
         let inbox = c.inbox.and_then(|id| inboxes.get(&id));
         rows.add([
             c.attempt.into_datum(),
-            text(&c.list),
-            text(&c.contact),
+            c.list.into_datum(),
+            c.contact.into_datum(),
             c.record.into_datum(),
-            text(&c.unit.value),
-            text(c.unit.unit_type.as_str()),
-            text(c.kind.as_str()),
+            c.unit.value.into_datum(),
+            c.unit.unit_type.as_str().into_datum(),
+            c.kind.as_str().into_datum(),
             c.inbox.into_datum(),
-            inbox.and_then(|name| text(name)),
-            c.name.as_deref().and_then(text),
+            inbox.map(String::as_str).into_datum(),
+            c.name.into_datum(),
             c.fields,
-            text(c.origin),
+            c.origin.into_datum(),
             spi::timestamp(c.until).into_datum(),
         ]);
     }

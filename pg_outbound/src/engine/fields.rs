@@ -37,10 +37,7 @@ pub fn object(fields: &[Field], row: &Row<'_>, first: usize) -> pg_sys::Datum {
             let mut key = text(field.name.as_bytes());
             pg_sys::pushJsonbValue(&raw mut state, JsonbIteratorToken::WJB_KEY, &raw mut key);
             let mut value = match row.datum(first + place) {
-                None => JsonbValue {
-                    type_: jbvType::jbvNull,
-                    ..JsonbValue::default()
-                },
+                None => empty(jbvType::jbvNull),
                 Some(datum) => value(field.column_type, datum),
             };
             pg_sys::pushJsonbValue(
@@ -79,10 +76,7 @@ unsafe fn value(column_type: ColumnType, datum: pg_sys::Datum) -> JsonbValue {
                 }
             }
             ColumnType::Boolean => {
-                let mut value = JsonbValue {
-                    type_: jbvType::jbvBool,
-                    ..JsonbValue::default()
-                };
+                let mut value = empty(jbvType::jbvBool);
                 value.val.boolean = datum.value() as u8 != 0;
                 value
             }
@@ -92,21 +86,23 @@ unsafe fn value(column_type: ColumnType, datum: pg_sys::Datum) -> JsonbValue {
     }
 }
 
-fn text(bytes: &[u8]) -> JsonbValue {
-    let mut value = JsonbValue {
-        type_: jbvType::jbvString,
+/// A value of a type, its content still to be set.
+fn empty(type_: jbvType::Type) -> JsonbValue {
+    JsonbValue {
+        type_,
         ..JsonbValue::default()
-    };
+    }
+}
+
+fn text(bytes: &[u8]) -> JsonbValue {
+    let mut value = empty(jbvType::jbvString);
     value.val.string.len = i32::try_from(bytes.len()).unwrap_or(0);
     value.val.string.val = bytes.as_ptr().cast_mut().cast();
     value
 }
 
 fn number(numeric: pg_sys::Numeric) -> JsonbValue {
-    let mut value = JsonbValue {
-        type_: jbvType::jbvNumeric,
-        ..JsonbValue::default()
-    };
+    let mut value = empty(jbvType::jbvNumeric);
     value.val.numeric = numeric;
     value
 }

@@ -11,16 +11,6 @@ use super::columns::Values;
 use super::spi::{Place, Row};
 use crate::error::raise;
 
-/// A relation with everything that changing its rows needs; closed when it goes out of scope.
-struct Target {
-    relation: pg_sys::Relation,
-    estate: *mut pg_sys::EState,
-    result: *mut pg_sys::ResultRelInfo,
-    epq: *mut pg_sys::EPQState,
-    old: *mut pg_sys::TupleTableSlot,
-    new: *mut pg_sys::TupleTableSlot,
-}
-
 /// Changes the rows at these places: sets the columns to their values, row by row, and `sys_updated_at` to
 /// the start of the transaction. Later statements of the transaction see it. The rows must be locked, or kept
 /// from others by a lock on what owns them. Returns how many of the rows were there.
@@ -259,6 +249,16 @@ unsafe fn attribute(relation: pg_sys::Relation, name: &str) -> i16 {
     let text = std::ffi::CString::new(name).unwrap_or_default();
     // SAFETY: the relation is open, the name NUL-terminated.
     unsafe { pg_sys::get_attnum((*relation).rd_id, text.as_ptr()) }
+}
+
+/// A relation with everything that changing its rows needs, until `close`.
+struct Target {
+    relation: pg_sys::Relation,
+    estate: *mut pg_sys::EState,
+    result: *mut pg_sys::ResultRelInfo,
+    epq: *mut pg_sys::EPQState,
+    old: *mut pg_sys::TupleTableSlot,
+    new: *mut pg_sys::TupleTableSlot,
 }
 
 impl Target {

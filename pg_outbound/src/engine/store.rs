@@ -302,18 +302,6 @@ pub fn write(list: &List, held: &[Held]) {
     write_records(list, held);
 }
 
-/// Makes sure that all rows were written.
-fn check(table: &str, written: usize, wanted: usize) {
-    if written != wanted {
-        raise(
-            PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-            format!("{written} of {wanted} rows of {table} are where they were"),
-            "Somebody changed records without locking their contacts.",
-            "Try again.",
-        );
-    }
-}
-
 fn write_contacts(list: &List, held: &[Held]) {
     let rows: Vec<&Held> = held
         .iter()
@@ -375,11 +363,7 @@ fn write_contacts(list: &List, held: &[Held]) {
         changes.columns.set("sys_unit_types", Values::Int2(types));
     }
     let places: Vec<Place> = rows.iter().map(|h| h.place).collect();
-    check(
-        &list.contacts,
-        changes.columns.update(&list.contacts, &places),
-        rows.len(),
-    );
+    changes.write(&list.contacts, &places);
 }
 
 /// Rows as they were and as they are now, and the columns in which any of them differs.
@@ -431,6 +415,22 @@ impl<'a, R> Changes<'a, R> {
 
     fn texts(&mut self, column: &'static str, read: impl Fn(&'a R) -> Option<&'a str>) {
         self.set(column, read, Values::Text);
+    }
+
+    /// Writes all rows, which stand at these places, and makes sure that they were there.
+    fn write(&self, table: &str, places: &[Place]) {
+        let written = self.columns.update(table, places);
+        if written != places.len() {
+            raise(
+                PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                format!(
+                    "{written} of {} rows of {table} are where they were",
+                    places.len()
+                ),
+                "Somebody changed records without locking their contacts.",
+                "Try again.",
+            );
+        }
     }
 }
 
@@ -488,9 +488,5 @@ fn write_records(list: &List, held: &[Held]) {
         r.last_result
     });
     changes.texts("sys_last_attempt_dialog_id", |r| r.last_dialog.as_deref());
-    check(
-        &list.details,
-        changes.columns.update(&list.details, &places),
-        places.len(),
-    );
+    changes.write(&list.details, &places);
 }

@@ -26,10 +26,8 @@ impl UnitChecks {
                     let wanted = record.kind == Some(campaign.kind)
                         && record.code.is_claimable()
                         && record.scheduled_at.is_none_or(|moment| moment <= at);
-                    contact
-                        .unit(record.id)
-                        .filter(|_| wanted)
-                        .map(|unit| (record, unit))
+                    let unit = wanted.then(|| contact.unit(record.id))??;
+                    Some((record, unit))
                 })
             })
             .collect();
@@ -61,6 +59,11 @@ impl UnitChecks {
     }
 }
 
+/// The do-not-contact lists that apply to a campaign.
+fn do_not_contact_lists(campaign: &Campaign) -> Arg<'static> {
+    Arg::Int4s(campaign.suppression.iter().copied().map(Some).collect())
+}
+
 fn blocked_units(campaign: &Campaign, candidates: &[(&Record, &store::Unit)]) -> HashSet<i64> {
     let mut blocked = HashSet::new();
     if campaign.suppression.is_empty() || candidates.is_empty() {
@@ -69,7 +72,7 @@ fn blocked_units(campaign: &Campaign, candidates: &[(&Record, &store::Unit)]) ->
     spi::execute(
         "SELECT s.position FROM outbound._suppressed_units($1, $2::outbound.unit_type[], $3) AS s",
         &[
-            Arg::Int4s(campaign.suppression.iter().copied().map(Some).collect()),
+            do_not_contact_lists(campaign),
             Arg::Texts(
                 candidates
                     .iter()
@@ -102,7 +105,7 @@ pub fn blocking_list(campaign: &Campaign, unit: &store::Unit) -> Option<String> 
          AND EXISTS (SELECT 1 FROM outbound._suppressed_units(ARRAY[l.suppression_list_id], ARRAY[$2::outbound.unit_type], ARRAY[$3])) \
          ORDER BY l.suppression_list_id LIMIT 1",
         &[
-            Arg::Int4s(campaign.suppression.iter().copied().map(Some).collect()),
+            do_not_contact_lists(campaign),
             Arg::Text(unit.unit_type.as_str()),
             Arg::Text(&unit.value),
         ],
