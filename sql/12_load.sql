@@ -173,7 +173,7 @@ BEGIN
         RETURN outbound._begin_suppression(run, p_file, p_header);
     END IF;
     BEGIN
-        SELECT l.* INTO target FROM outbound.list AS l WHERE l.name = target_name AND append_type <> 'new_list_only' FOR UPDATE NOWAIT;
+        SELECT l.* INTO target FROM outbound.list AS l WHERE l.name = target_name AND append_type <> 'new_list_only' FOR NO KEY UPDATE NOWAIT;
     EXCEPTION WHEN lock_not_available THEN
         RETURN outbound._refused('list_busy', format('contact list "%s" is being changed by somebody else', target_name),
                                  'A load, a dry run or outbound.add_contacts holds it.', 'The file stays where it is; the next run takes it.');

@@ -186,20 +186,24 @@ BEGIN
         CREATE UNLOGGED TABLE outbound_list.%4$I AS
         SELECT r.sys_contact_id AS sys_id FROM (
             SELECT p.sys_contact_id, p.sys_conversation_type, p.sys_status AS before, p.result_id,
+                   -- A conversation that is there by now may have another type.
+                   CASE WHEN p.staged_status = 'C' AND p.sys_status = 'P' THEN p.staged_type ELSE p.sys_conversation_type END AS type_after,
                    CASE WHEN p.staged_id IS NULL AND p.sys_attempts > 0 AND p.sys_status IN ('C', 'O', 'S') THEN 'U'
                         WHEN p.staged_id IS NULL AND p.sys_attempts = 0 AND p.sys_status NOT IN ('I', 'Q', 'U') THEN NULL
                         WHEN p.staged_status = 'C' AND (p.sys_status = 'P' OR (p.sys_status = 'U' AND p.result_id = %5$s)) THEN 'C'
                         ELSE p.sys_status END AS after
             FROM outbound_list.%1$I AS p
             UNION ALL
-            SELECT n.sys_contact_id, n.sys_conversation_type, NULL, NULL, n.sys_status
+            SELECT n.sys_contact_id, NULL, NULL, NULL, n.sys_conversation_type, n.sys_status
             FROM outbound_list.%2$I AS n JOIN outbound_list.%3$I AS k ON k.sys_id = n.sys_contact_id
             WHERE NOT EXISTS (SELECT 1 FROM outbound_list.%1$I AS p WHERE p.staged_id = n.sys_id)) AS r
-        CROSS JOIN LATERAL (SELECT CASE r.sys_conversation_type WHEN 'call' THEN 1 WHEN 'email' THEN 11 WHEN 'social_media' THEN 21 ELSE 31 END
-                                   + CASE WHEN r.result_id = ANY (%6$L::bigint[]) THEN 9 ELSE 0 END AS shift) AS b
+        CROSS JOIN LATERAL (SELECT
+            CASE r.sys_conversation_type WHEN 'call' THEN 1 WHEN 'email' THEN 11 WHEN 'social_media' THEN 21 ELSE 31 END + w.success AS shift,
+            CASE r.type_after WHEN 'call' THEN 1 WHEN 'email' THEN 11 WHEN 'social_media' THEN 21 ELSE 31 END + w.success AS shift_after
+            FROM (SELECT CASE WHEN r.result_id = ANY (%6$L::bigint[]) THEN 9 ELSE 0 END AS success) AS w) AS b
         GROUP BY r.sys_contact_id
         HAVING bool_or(r.before IN ('O', 'S') AND r.after IS DISTINCT FROM r.before) OR bit_or(CASE WHEN r.before IS NULL THEN 0 ELSE 1::bigint << (b.shift + strpos('CIAUOSPQ', r.before::text)) END)
-            <> bit_or(CASE WHEN r.after IS NULL THEN 0 ELSE 1::bigint << (b.shift + strpos('CIAUOSPQ', r.after::text)) END)
+            <> bit_or(CASE WHEN r.after IS NULL THEN 0 ELSE 1::bigint << (b.shift_after + strpos('CIAUOSPQ', r.after::text)) END)
         $sql$, present, staged || '_detail', staged || '_known', staged || '_touched', removed_result,
         (SELECT array_agg(r.result_id) FROM outbound.attempt_result AS r WHERE r.category = 'success'));
     EXECUTE format('ANALYZE outbound_list.%I', staged || '_touched');

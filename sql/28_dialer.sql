@@ -55,12 +55,24 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._campaign_document IS 'A campaign as the dialers'' calls read it: settings, limits, calendar, do-not-contact lists, filter and order for each list';
 
+CREATE FUNCTION outbound._has_claim_indexes(p_list outbound.list, p_type outbound.conversation_type) RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+                   WHERE i.indrelid = format('outbound_list.%I', p_list.table_name)::regclass AND c.relname ~ format('^sys_due_%s_', p_type))
+$$;
+COMMENT ON FUNCTION outbound._has_claim_indexes IS 'Whether a list has the indexes of the claims of a conversation type';
+
 CREATE FUNCTION outbound._index_claims(p_list outbound.list, p_type outbound.conversation_type) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-                   WHERE i.indrelid = format('outbound_list.%I', p_list.table_name)::regclass AND c.relname ~ format('^sys_due_%s_', p_type)) THEN
+    IF outbound._has_claim_indexes(p_list, p_type) THEN
+        RETURN;
+    END IF;
+    -- Another campaign of the type may be switched on at this moment.
+    PERFORM pg_advisory_xact_lock(hashtext('outbound.claim_indexes'), p_list.list_id);
+    IF NOT outbound._has_claim_indexes(p_list, p_type) THEN
         PERFORM outbound._execute(outbound.claim_index_ddl(p_list.table_name, p_list.list_id, p_type::text));
     END IF;
 END
@@ -72,14 +84,19 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     campaign outbound.campaign := (SELECT c FROM outbound.campaign AS c WHERE c.campaign_id = p_campaign_id);
-    list outbound.list := (SELECT l FROM outbound.list AS l WHERE l.list_id = p_list_id);
-    fields jsonb := (SELECT jsonb_agg(f.item || jsonb_build_object('sql', substr(f.item ->> 'sql', 3)))
-                     FROM jsonb_array_elements(outbound._list_fields(p_list_id)) AS f (item));
-    filter text := outbound.condition_sql(nullif(campaign.settings -> 'filter', 'null'), fields);
-    ordering text := nullif(outbound.order_sql(nullif(campaign.settings -> 'order', '[]'), fields), '');
+    list outbound.list;
+    fields jsonb;
+    filter text;
+    ordering text;
     definition text;
 BEGIN
+    -- Whoever puts other tables in the list's place is waited for, or waits, and then sees that the campaign is on.
+    SELECT l.* INTO list FROM outbound.list AS l WHERE l.list_id = p_list_id FOR KEY SHARE;
     PERFORM outbound._index_claims(list, campaign.conversation_type);
+    fields := (SELECT jsonb_agg(f.item || jsonb_build_object('sql', substr(f.item ->> 'sql', 3)))
+               FROM jsonb_array_elements(outbound._list_fields(p_list_id)) AS f (item));
+    filter := outbound.condition_sql(nullif(campaign.settings -> 'filter', 'null'), fields);
+    ordering := nullif(outbound.order_sql(nullif(campaign.settings -> 'order', '[]'), fields), '');
     -- Contacts that wait for nothing, in the campaign's order: without it, every claim would sort all of them,
     -- or walk past all that its filter leaves out.
     IF (ordering IS NULL AND filter IS NULL) OR filter LIKE '%$now%' THEN
@@ -87,11 +104,13 @@ BEGIN
     END IF;
     definition := format('(%s, sys_id) WHERE sys_status = ''C'' AND sys_status_%2$s = ''C'' AND sys_due_%2$s IS NULL%3$s',
         coalesce(ordering, 'sys_due_' || campaign.conversation_type), campaign.conversation_type, ' AND (' || filter || ')');
-    -- The name tells definitions apart: one that could not be dropped may be left from before a change.
-    EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON outbound_list.%I %s',
-        format('sys_campaign_%s_%s_%s', p_campaign_id, p_list_id, left(md5(definition), 8)), list.table_name, definition);
-EXCEPTION WHEN feature_not_supported OR invalid_object_definition THEN
-    RAISE NOTICE 'the filter of campaign "%" cannot be part of an index: its claims look at more contacts', campaign.name;
+    BEGIN
+        -- The name tells definitions apart: one that could not be dropped may be left from before a change.
+        EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON outbound_list.%I %s',
+            format('sys_campaign_%s_%s_%s', p_campaign_id, p_list_id, left(md5(definition), 8)), list.table_name, definition);
+    EXCEPTION WHEN feature_not_supported OR invalid_object_definition THEN
+        RAISE NOTICE 'the filter of campaign "%" cannot be part of an index: its claims look at more contacts', campaign.name;
+    END;
 END
 $$;
 COMMENT ON FUNCTION outbound._index_campaign IS 'Makes the indexes that the claims of a campaign need in one list: those of its type, and one in its order and with its filter, where it has any';
@@ -110,7 +129,9 @@ AS $$
 BEGIN
     -- The log has a partition for what is about to happen.
     PERFORM outbound.keep_log_partitions();
-    PERFORM outbound._index_campaign(m.campaign_id, m.list_id) FROM outbound.campaign_list AS m WHERE m.campaign_id = p_campaign_id;
+    -- In one order: two campaigns that are switched on at once may share lists.
+    PERFORM outbound._index_campaign(m.campaign_id, m.list_id)
+    FROM (SELECT l.campaign_id, l.list_id FROM outbound.campaign_list AS l WHERE l.campaign_id = p_campaign_id ORDER BY l.list_id) AS m;
 END
 $$;
 COMMENT ON FUNCTION outbound._campaign_started IS 'What switching a campaign on does besides: log partitions, and the indexes of its claims';

@@ -440,10 +440,23 @@ def test_a_list_that_is_dropped_meanwhile_is_no_list_of_a_new_campaign(site: Dat
         connection.execute("SELECT outbound.drop_list('people')")
         waiting = threading.Thread(target=campaign)
         waiting.start()
-        until_it_waits(site)
+        site.until_somebody_waits()
         connection.commit()
         waiting.join()
     assert [problem.sqlstate for problem in problems] == ["42704"]
+
+
+def test_campaigns_of_one_type_that_start_at_once_share_the_indexes_of_a_list(site: Database) -> None:
+    create(site)
+    create(site, "autumn")
+    with site.connect(autocommit=False) as connection:
+        connection.execute("SELECT outbound.start_campaign('spring')")
+        waiting = threading.Thread(target=site.query, args=("SELECT outbound.start_campaign('autumn')",))
+        waiting.start()
+        site.until_somebody_waits()
+        connection.commit()
+        waiting.join()
+    assert indexes_of_claims(site) == ["callback_call", "due_call"]
 
 
 def test_two_changes_at_once_do_not_undo_each_other(site: Database) -> None:
@@ -452,19 +465,10 @@ def test_two_changes_at_once_do_not_undo_each_other(site: Database) -> None:
         connection.execute("SELECT outbound.alter_campaign('spring', '{\"priority\": 7}')")
         waiting = threading.Thread(target=alter, args=(site,), kwargs={"max_queued": 5})
         waiting.start()
-        until_it_waits(site)
+        site.until_somebody_waits()
         connection.commit()
         waiting.join()
     assert (stored(site)["priority"], stored(site)["max_queued"]) == (7, 5)
-
-
-def until_it_waits(database: Database) -> None:
-    waits = """SELECT count(*) FROM pg_stat_activity
-               WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-    for _ in range(1000):
-        if database.value(waits):
-            return
-    raise AssertionError("nobody waits")
 
 
 # --- versions of the settings -----------------------------------------------------------------------
@@ -526,20 +530,34 @@ def test_a_list_has_indexes_for_the_claims_of_types_that_campaigns_have_worked(s
     assert indexes_of_claims(site) == both
 
 
-@pytest.mark.parametrize("started", ["before", "meanwhile"])
+@pytest.mark.parametrize("started", ["before", "meanwhile", "within"])
 def test_new_tables_of_a_list_have_the_indexes_of_the_campaigns_that_are_on(
     site: Database, started: str
 ) -> None:
     create(site, lists=["others"])
     create(site, "mail", lists=["others"], kind="email")
     create_job(site, append_type="flush_and_append", target_list="others")
-    if started == "before":
+    if started != "meanwhile":
         site.query("SELECT outbound.start_campaign('spring')")
+    if started == "within":
+        # The tables that are about to go have them already.
+        site.query("SELECT outbound.stop_campaign('spring')")
     run = Run.of(site)
     load = run.load(run.take(), [person("anna", phone="+380441112233")])
     if started == "meanwhile":
         site.query("SELECT outbound.start_campaign('spring')")
-    run.publish(load)
+    if started == "within":
+        # Whoever replaces the tables does not see it yet.
+        with site.connect(autocommit=False) as connection:
+            run.call_on(connection, "publish", load.number, load.counts())
+            start = "SELECT outbound.start_campaign('spring')"
+            waiting = threading.Thread(target=site.query, args=(start,))
+            waiting.start()
+            site.until_somebody_waits()
+            connection.commit()
+            waiting.join()
+    else:
+        run.publish(load)
     assert indexes_of_claims(site, "others") == ["callback_call", "due_call"]
     claimed = site.query("SELECT contact_id FROM outbound.claim('spring', 1, 'dialer')")
     assert claimed == [("anna",)]

@@ -201,6 +201,31 @@ def test_attempts_of_a_conversation_that_comes_back_count_for_the_type_it_has_th
     assert talks.query("SELECT * FROM outbound.check_consistency('mixed')") == []
 
 
+def test_a_conversation_that_comes_back_with_another_type_opens_that_type(talks: Database) -> None:
+    # Beside it a missing and a callable one keep the former type: only the new one tells that codes change.
+    chats = {"first": "c2", "second": "c6", "third": "c7"}
+    columns = [{"name": name, "contact": {"type": "conversation_id"}} for name in chats]
+    for identifier in ("c6", "c7"):
+        talk(talks, identifier, "p1", "Chat")
+    create_list(talks, "chats", columns=[MIXED[0], *columns], identifier="id", contact_name=None)
+    add(talks, "chats", {"id": "1"} | chats)
+    create_campaign(talks, "spring", ["chats"], "social_media")
+    talks.query("DELETE FROM outbound.conversation WHERE conversation_id IN ('c2', 'c6')")
+    with Desk(talks, list_name="chats") as desk:
+        desk.settle(desk.claim_one().attempt_id, "not_performed")
+    found = [
+        ("1", "c2", "social_media", "P"),
+        ("1", "c6", "social_media", "P"),
+        ("1", "c7", "social_media", "C"),
+    ]
+    assert rows(talks, "chats_detail", UNITS) == found
+    talk(talks, "c2", "p1", "Post")
+    add(talks, "chats", {"id": "1"} | chats, append_type="append_and_update")
+    assert rows(talks, "chats_detail", UNITS) == [("1", "c2", "email", "C"), *found[1:]]
+    assert rows(talks, "chats", CODES) == [("1", "CFCC")]
+    assert talks.query("SELECT * FROM outbound.check_consistency('chats')") == []
+
+
 def test_a_new_list_from_a_file_finds_conversations_too(site: Site, tmp_path: Path) -> None:
     talk(site.database, "c1", "p1", "Chat")
     file = tmp_path / "chats.csv"

@@ -48,6 +48,7 @@ mod duties;
 mod enums;
 mod explain;
 mod fields;
+mod in_place;
 mod inbox_rates;
 mod journal;
 mod marks;

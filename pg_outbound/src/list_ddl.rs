@@ -70,7 +70,8 @@ impl Part {
     }
 }
 
-const fn sql_type(column_type: ColumnType) -> &'static str {
+/// The type of a user column in a list's tables.
+pub const fn sql_type(column_type: ColumnType) -> &'static str {
     match column_type {
         ColumnType::Text => "text",
         ColumnType::Integer => "bigint",

@@ -4,7 +4,9 @@
 //! every row of an answer that comes row by row.
 
 use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
+
+use crate::error::raise;
 
 /// A value of a row; none is null.
 pub type Value = Option<pg_sys::Datum>;
@@ -29,7 +31,19 @@ unsafe impl BoxRet for Answers {
             let call = fcinfo.as_mut_ptr();
             pg_sys::InitMaterializedSRF(call, 0);
             let place = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();
+            let declared = (*(*place).setDesc).natts;
             for row in self.0 {
+                if usize::try_from(declared) != Ok(row.len()) {
+                    raise(
+                        PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+                        format!(
+                            "the function is declared with {declared} columns, and answers {}",
+                            row.len()
+                        ),
+                        "The extension's library and its SQL are of different versions.",
+                        "Run ALTER EXTENSION pg_outbound UPDATE, and start a new session.",
+                    );
+                }
                 let mut nulls: Vec<bool> = row.iter().map(Option::is_none).collect();
                 let mut values: Vec<pg_sys::Datum> = row
                     .into_iter()

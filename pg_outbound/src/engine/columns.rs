@@ -1,12 +1,12 @@
 //! The values of a statement that writes many rows, column by column.
 //!
-//! Rows are inserted by one statement that has one array a column, or one value where all rows have the
-//! same; rows that exist are changed in place (`rows`).
+//! Rows are written by one statement that has one array a column, or one value where all rows have the same;
+//! rows that exist are changed in place, where the table allows it (`in_place`).
 
 use outbound_core::machine::Micros;
 use pgrx::pg_sys;
 
-use super::rows;
+use super::in_place;
 use super::spi::{self, Arg, Place};
 
 /// The values of one column, row by row.
@@ -46,38 +46,39 @@ impl<'a> Values<'a> {
         Some(arg.datum())
     }
 
-    /// What an INSERT says for the column: its expression, and the argument it needs, an array or a value.
-    fn inserted(self, number: usize) -> (Inserted, Option<Arg<'a>>) {
+    /// What a statement writes into the column.
+    fn written(self) -> Written<'a> {
         fn split<'a, T: PartialEq + Copy>(
             values: Vec<Option<T>>,
-            number: usize,
             one: impl Fn(T) -> Arg<'a>,
             many: impl Fn(Vec<Option<T>>) -> Arg<'a>,
-        ) -> (Inserted, Option<Arg<'a>>) {
+        ) -> Written<'a> {
             let first = values.first().copied().flatten();
             match (values.iter().all(|value| *value == first), first) {
-                (true, None) => (Inserted::Null, None),
-                (true, Some(value)) => (Inserted::Value(number), Some(one(value))),
-                (false, _) => (Inserted::Array(number), Some(many(values))),
+                (true, None) => Written::Null,
+                (true, Some(value)) => Written::Same(one(value)),
+                (false, _) => Written::Each(many(values)),
             }
         }
         match self {
-            Self::Int8(values) => split(values, number, Arg::Int8, Arg::Int8s),
-            Self::Int4(values) => split(values, number, Arg::Int4, Arg::Int4s),
-            Self::Int2(values) => split(values, number, Arg::Int2, Arg::Int2s),
-            Self::Boolean(values) => split(values, number, Arg::Boolean, Arg::Booleans),
-            Self::Char(values) => split(values, number, Arg::Char, Arg::Chars),
-            Self::Text(values) => split(values, number, Arg::Text, Arg::Texts),
-            Self::Time(values) => split(values, number, Arg::Time, Arg::Times),
+            Self::Int8(values) => split(values, Arg::Int8, Arg::Int8s),
+            Self::Int4(values) => split(values, Arg::Int4, Arg::Int4s),
+            Self::Int2(values) => split(values, Arg::Int2, Arg::Int2s),
+            Self::Boolean(values) => split(values, Arg::Boolean, Arg::Booleans),
+            Self::Char(values) => split(values, Arg::Char, Arg::Chars),
+            Self::Text(values) => split(values, Arg::Text, Arg::Texts),
+            Self::Time(values) => split(values, Arg::Time, Arg::Times),
         }
     }
 }
 
-/// How an INSERT comes by the values of a column; numbers are those of arguments.
-enum Inserted {
+/// The values of a column in a statement.
+enum Written<'a> {
     Null,
-    Value(usize),
-    Array(usize),
+    /// All rows have this one.
+    Same(Arg<'a>),
+    /// An array with one for each row.
+    Each(Arg<'a>),
 }
 
 /// Columns with their values.
@@ -105,54 +106,110 @@ impl<'a> Columns<'a> {
     }
 
     /// Changes the rows at these places, which stand in the order of the values; returns how many there were.
-    pub fn update(&self, table: &str, places: &[Place]) -> usize {
+    pub fn update(self, table: &str, places: &[Place]) -> usize {
         if self.columns.is_empty() {
             return places.len();
         }
-        rows::update(table, places, &self.columns)
+        in_place::update(table, places, &self.columns)
+            .unwrap_or_else(|| self.update_by_statement(table, places))
+    }
+
+    fn update_by_statement(self, table: &str, places: &[Place]) -> usize {
+        let mut statement = Statement::of(self);
+        let place = statement.array(Arg::Places(places.to_vec()));
+        let assignments: Vec<String> = statement
+            .columns
+            .iter()
+            .map(|(name, expression)| format!("{name} = {expression}"))
+            .collect();
+        let changed = spi::run(
+            &format!(
+                "UPDATE ONLY {table} AS t SET {}, sys_updated_at = pg_catalog.now() FROM {} WHERE t.ctid = {place}",
+                assignments.join(", "),
+                statement.arrays()
+            ),
+            &statement.args,
+        );
+        usize::try_from(changed).unwrap_or(usize::MAX)
     }
 
     /// Inserts as many rows as there are values.
     pub fn insert(self, table: &str, rows: usize) {
-        let (mut names, mut expressions) = (Vec::new(), Vec::new());
-        let (mut args, mut arrays) = (Vec::new(), Vec::new());
-        for (name, values) in self.columns {
-            let (inserted, arg) = values.inserted(args.len() + 1);
-            args.extend(arg);
-            let expression = match inserted {
-                Inserted::Null => "NULL".to_owned(),
-                Inserted::Value(number) => format!("${number}"),
-                Inserted::Array(number) => {
-                    arrays.push(number);
-                    format!("u.c{number}")
-                }
-            };
-            let cast = self.casts.iter().find(|(column, _)| *column == name);
-            expressions.push(match cast {
-                Some((_, sql_type)) => format!("{expression}::{sql_type}"),
-                None => expression,
-            });
-            names.push(name);
-        }
-        let source = if arrays.is_empty() {
-            args.push(Arg::Int4(i32::try_from(rows).unwrap_or(0)));
-            format!("pg_catalog.generate_series(1, ${})", args.len())
+        let mut statement = Statement::of(self);
+        let source = if statement.arrays.is_empty() {
+            statement
+                .args
+                .push(Arg::Int4(i32::try_from(rows).unwrap_or(0)));
+            format!("pg_catalog.generate_series(1, ${})", statement.args.len())
         } else {
-            let unnested: Vec<String> = arrays.iter().map(|n| format!("unnest(${n})")).collect();
-            let columns: Vec<String> = arrays.iter().map(|n| format!("c{n}")).collect();
-            format!(
-                "ROWS FROM ({}) AS u ({})",
-                unnested.join(", "),
-                columns.join(", ")
-            )
+            statement.arrays()
         };
+        let (names, expressions): (Vec<_>, Vec<_>) = statement.columns.into_iter().unzip();
         spi::run(
             &format!(
                 "INSERT INTO {table} ({}) SELECT {} FROM {source}",
                 names.join(", "),
                 expressions.join(", ")
             ),
-            &args,
+            &statement.args,
         );
+    }
+}
+
+/// The parts of a statement that writes columns.
+struct Statement<'a> {
+    /// Names and expressions.
+    columns: Vec<(&'static str, String)>,
+    args: Vec<Arg<'a>>,
+    /// Numbers of the arguments that are arrays with a value for each row.
+    arrays: Vec<usize>,
+}
+
+impl<'a> Statement<'a> {
+    fn of(columns: Columns<'a>) -> Self {
+        let mut statement = Self {
+            columns: Vec::new(),
+            args: Vec::new(),
+            arrays: Vec::new(),
+        };
+        for (name, values) in columns.columns {
+            let expression = match values.written() {
+                Written::Null => "NULL".to_owned(),
+                Written::Same(arg) => {
+                    statement.args.push(arg);
+                    format!("${}", statement.args.len())
+                }
+                Written::Each(arg) => statement.array(arg),
+            };
+            let cast = columns.casts.iter().find(|(column, _)| *column == name);
+            let expression = match cast {
+                Some((_, sql_type)) => format!("{expression}::{sql_type}"),
+                None => expression,
+            };
+            statement.columns.push((name, expression));
+        }
+        statement
+    }
+
+    /// Adds an array, and returns what names its value for a row.
+    fn array(&mut self, arg: Arg<'a>) -> String {
+        self.args.push(arg);
+        self.arrays.push(self.args.len());
+        format!("u.c{}", self.args.len())
+    }
+
+    /// All arrays as a relation.
+    fn arrays(&self) -> String {
+        let unnested: Vec<String> = self
+            .arrays
+            .iter()
+            .map(|n| format!("unnest(${n})"))
+            .collect();
+        let columns: Vec<String> = self.arrays.iter().map(|n| format!("c{n}")).collect();
+        format!(
+            "ROWS FROM ({}) AS u ({})",
+            unnested.join(", "),
+            columns.join(", ")
+        )
     }
 }

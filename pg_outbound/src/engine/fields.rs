@@ -140,7 +140,11 @@ mod tests {
             })
             .collect::<Option<_>>()?;
         let datum = spi::connected(|| spi::one(statement, &[], |row| object(&fields, row, 0)))?;
-        let read = unsafe { pgrx::JsonB::from_datum(datum, false) }?.0;
+        // As text: read as a document, numbers would be compared as what a double holds of them.
+        let written = unsafe {
+            let jsonb_out = pg_sys::Oid::from_u32(pg_sys::F_JSONB_OUT);
+            std::ffi::CStr::from_ptr(pg_sys::OidOutputFunctionCall(jsonb_out, datum))
+        };
         let built: String = value(&format!(
             "SELECT jsonb_build_object({})::text FROM ({statement}) AS s ({})",
             (0..types.len())
@@ -152,13 +156,13 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join(", ")
         ));
-        Some(read == serde_json::from_str::<serde_json::Value>(&built).ok()?)
+        Some(written.to_str().ok()? == built)
     }
 
     #[pg_test]
     fn fields_are_what_jsonb_build_object_makes_of_them() {
         let row = "SELECT 'Zoë \"Z\"'::text, repeat('long ', 3000), ''::text, NULL::text, 42::bigint, (-9223372036854775808)::bigint, \
-                   12.50::numeric, 'NaN'::numeric, '-Infinity'::numeric, true, NULL::boolean, '2026-02-28'::date, 'infinity'::date, \
+                   12345678901234567890.50::numeric, 'NaN'::numeric, '-Infinity'::numeric, true, NULL::boolean, '2026-02-28'::date, 'infinity'::date, \
                    '2026-02-28 23:59:59.5+01'::timestamptz, '-infinity'::timestamptz";
         let types = "{text,text,text,text,integer,integer,numeric,numeric,numeric,boolean,boolean,date,date,timestamptz,timestamptz}";
         assert!(value::<bool>(&format!(

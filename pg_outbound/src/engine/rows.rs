@@ -1,50 +1,14 @@
-//! Reading, locking and changing rows by key or place, without a statement.
+//! Reading and locking rows by key or place, without a statement.
 //!
-//! A claim and a settlement read every record of their contacts, and change every contact twice and every
-//! record once or twice. As a statement, each row would pass a join of its place with its values, a scan of
-//! its own and a projection of all columns; here the executor's own calls for one row are used, those that
-//! logical replication applies changes with: constraints, triggers of rows and indexes are looked after as ever.
+//! A claim and a settlement read every record of their contacts. As a statement, each row would pass a join
+//! of its key with its values and a projection of all columns; here the index and the table are asked directly.
+//! The columns are those that a list's tables inherit, which Postgres keeps from being dropped or given another
+//! type.
 
-use pgrx::{IntoDatum, PgBox, PgSqlErrorCode, pg_sys};
+use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 
-use super::columns::Values;
 use super::spi::{Place, Row};
 use crate::error::raise;
-
-/// Changes the rows at these places: sets the columns to their values, row by row, and `sys_updated_at` to
-/// the start of the transaction. Later statements of the transaction see it. The rows must be locked, or kept
-/// from others by a lock on what owns them. Returns how many of the rows were there.
-///
-/// # Errors
-/// Raises what an UPDATE would: constraints, triggers.
-pub fn update(table: &str, places: &[Place], columns: &[(&'static str, Values<'_>)]) -> usize {
-    let mut changed = 0;
-    // SAFETY: the target is open from here to the end; attribute numbers are those of its own descriptor.
-    unsafe {
-        let relation = open(table, pg_sys::RowExclusiveLock);
-        let mut names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-        names.push("sys_updated_at");
-        let attributes: Vec<i16> = names.iter().map(|name| attribute(relation, name)).collect();
-        let mut target = Target::new(relation, &attributes);
-        let moment = pg_sys::Datum::from(pg_sys::GetCurrentTransactionStartTimestamp());
-        for (row, place) in places.iter().enumerate() {
-            if !target.fetch(*place) {
-                continue;
-            }
-            for ((_, values), attribute) in columns.iter().zip(&attributes) {
-                target.set(*attribute, values.datum(row));
-            }
-            if let Some(attribute) = attributes.last() {
-                target.set(*attribute, Some(moment));
-            }
-            target.write();
-            changed += 1;
-        }
-        target.close();
-        pg_sys::CommandCounterIncrement();
-    }
-    changed
-}
 
 /// Locks the rows that are or were at these places, one after the other, as `FOR NO KEY UPDATE` does, and
 /// hands over these columns of their newest versions, with their places; rows that are gone are left out. The
@@ -61,6 +25,7 @@ pub fn lock(
 ) {
     // SAFETY: everything is open from here to the end.
     unsafe {
+        refuse_read_only(c"SELECT FOR NO KEY UPDATE");
         let mut reader = Reader::open(table, columns, pg_sys::RowExclusiveLock);
         for place in places {
             if lock_one(reader.relation, *place, reader.slot) {
@@ -134,7 +99,7 @@ impl Reader {
                 slot: pg_sys::table_slot_create(relation, std::ptr::null_mut()),
                 attributes: columns
                     .iter()
-                    .filter_map(|name| usize::try_from(attribute(relation, name) - 1).ok())
+                    .map(|name| attribute(relation, name))
                     .collect(),
                 values: vec![pg_sys::Datum::null(); columns.len()],
                 nulls: vec![true; columns.len()],
@@ -168,22 +133,27 @@ impl Reader {
     }
 }
 
+/// The index of the primary key, which must begin with the contact.
 unsafe fn primary_key(relation: pg_sys::Relation, table: &str) -> pg_sys::Relation {
-    // SAFETY: the relation is open.
+    // SAFETY: the relation is open, and so is the index from here on.
     unsafe {
         #[cfg(not(feature = "pg18"))]
-        let index = pg_sys::RelationGetPrimaryKeyIndex(relation);
+        let key = pg_sys::RelationGetPrimaryKeyIndex(relation);
         #[cfg(feature = "pg18")]
-        let index = pg_sys::RelationGetPrimaryKeyIndex(relation, true);
-        if index == pg_sys::InvalidOid {
-            raise(
-                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-                format!("{table} has no primary key any more"),
-                "The dialers' calls find the records of a contact by it.",
-                "Add a primary key on (sys_contact_id, sys_id).",
-            );
+        let key = pg_sys::RelationGetPrimaryKeyIndex(relation, true);
+        if key != pg_sys::InvalidOid {
+            let index = pg_sys::index_open(key, pg_sys::AccessShareLock.cast_signed());
+            let first = *(*(*index).rd_index).indkey.values.as_ptr();
+            if usize::try_from(first - 1) == Ok(attribute(relation, "sys_contact_id")) {
+                return index;
+            }
         }
-        pg_sys::index_open(index, pg_sys::AccessShareLock.cast_signed())
+        raise(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("{table} has no primary key any more that begins with sys_contact_id"),
+            "The dialers' calls find the records of a contact by it.",
+            "Give the table its primary key back: (sys_contact_id, sys_id).",
+        )
     }
 }
 
@@ -220,21 +190,40 @@ unsafe fn lock_one(
             pg_sys::TUPLE_LOCK_FLAG_FIND_LAST_VERSION as u8,
             &raw mut failure,
         );
-        let newer = failure.traversed || outcome == pg_sys::TM_Result::TM_Updated;
-        if newer && pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ.cast_signed() {
-            raise(
-                PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-                "a contact was changed by a later transaction",
-                "",
-                "Try again, in a new transaction.",
-            );
+        let changed = failure.traversed || outcome != pg_sys::TM_Result::TM_Ok;
+        if changed && pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ.cast_signed() {
+            changed_meanwhile(relation);
         }
         outcome == pg_sys::TM_Result::TM_Ok
     }
 }
 
+/// Raises `serialization_failure`: a row is not as this transaction saw it.
+pub unsafe fn changed_meanwhile(relation: pg_sys::Relation) -> ! {
+    // SAFETY: the relation is open; its name is NUL-terminated.
+    let table = unsafe { std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()) };
+    raise(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        format!(
+            "a row of {} was changed by another transaction",
+            table.to_string_lossy()
+        ),
+        "",
+        "Try again, in a new transaction.",
+    )
+}
+
+/// Raises what a statement that writes would, in a transaction that must not.
+pub unsafe fn refuse_read_only(command: &std::ffi::CStr) {
+    // SAFETY: the name of the command is NUL-terminated.
+    unsafe {
+        pg_sys::PreventCommandIfReadOnly(command.as_ptr());
+        pg_sys::PreventCommandIfParallelMode(command.as_ptr());
+    }
+}
+
 /// Opens a table by its quoted name, under a lock that stays until the transaction ends.
-unsafe fn open(table: &str, lock: u32) -> pg_sys::Relation {
+pub unsafe fn open(table: &str, lock: u32) -> pg_sys::Relation {
     // SAFETY: a name that the engine's catalogue made; an unknown one is an error of Postgres.
     unsafe {
         let name = table.into_datum().unwrap_or(pg_sys::Datum::null());
@@ -244,171 +233,25 @@ unsafe fn open(table: &str, lock: u32) -> pg_sys::Relation {
     }
 }
 
-/// Number of a column that the documented tables have.
-unsafe fn attribute(relation: pg_sys::Relation, name: &str) -> i16 {
+/// Where a column that the documented tables have stands in a row, from 0.
+///
+/// # Errors
+/// Raises `undefined_column` when it is gone, which needs that the table was taken from its parent.
+pub unsafe fn attribute(relation: pg_sys::Relation, name: &str) -> usize {
     let text = std::ffi::CString::new(name).unwrap_or_default();
-    // SAFETY: the relation is open, the name NUL-terminated.
-    unsafe { pg_sys::get_attnum((*relation).rd_id, text.as_ptr()) }
-}
-
-/// A relation with everything that changing its rows needs, until `close`.
-struct Target {
-    relation: pg_sys::Relation,
-    estate: *mut pg_sys::EState,
-    result: *mut pg_sys::ResultRelInfo,
-    epq: *mut pg_sys::EPQState,
-    old: *mut pg_sys::TupleTableSlot,
-    new: *mut pg_sys::TupleTableSlot,
-}
-
-impl Target {
-    /// Everything in the current memory context, which a call of a function frees.
-    unsafe fn new(relation: pg_sys::Relation, changed: &[i16]) -> Self {
-        // SAFETY: as the executor prepares a ModifyTable of one relation, and as replication does.
-        unsafe {
-            let estate = pg_sys::CreateExecutorState();
-            range_table(estate, relation, changed);
-            let result =
-                PgBox::<pg_sys::ResultRelInfo>::alloc_node(pg_sys::NodeTag::T_ResultRelInfo)
-                    .into_pg();
-            pg_sys::InitResultRelInfo(result, relation, 1, std::ptr::null_mut(), 0);
-            pg_sys::ExecOpenIndices(result, false);
-            (*estate).es_output_cid = pg_sys::GetCurrentCommandId(true);
-            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-            (*estate).es_snapshot = pg_sys::GetActiveSnapshot();
-            pg_sys::AfterTriggerBeginQuery();
-            let epq = PgBox::<pg_sys::EPQState>::alloc0().into_pg();
-            begin_rechecks(epq, estate);
-            Self {
-                relation,
-                estate,
-                result,
-                epq,
-                old: pg_sys::table_slot_create(relation, std::ptr::null_mut()),
-                new: pg_sys::MakeSingleTupleTableSlot(
-                    (*relation).rd_att,
-                    &raw const pg_sys::TTSOpsVirtual,
-                ),
-            }
-        }
-    }
-
-    /// Takes the row at a place, as it is now, for the next one to be written.
-    unsafe fn fetch(&mut self, place: Place) -> bool {
-        // SAFETY: both slots have the descriptor of the relation; the new one's values point into the old
-        // one's page, which stays pinned until the next row is fetched.
-        unsafe {
-            let mut place = place.raw();
-            if !pg_sys::table_tuple_fetch_row_version(
-                self.relation,
-                &raw mut place,
-                (*self.estate).es_snapshot,
-                self.old,
-            ) {
-                return false;
-            }
-            pg_sys::slot_getallattrs(self.old);
-            pg_sys::ExecClearTuple(self.new);
-            let columns = usize::try_from((*(*self.relation).rd_att).natts).unwrap_or(0);
-            std::ptr::copy_nonoverlapping((*self.old).tts_values, (*self.new).tts_values, columns);
-            std::ptr::copy_nonoverlapping((*self.old).tts_isnull, (*self.new).tts_isnull, columns);
-            true
-        }
-    }
-
-    unsafe fn set(&mut self, attribute: i16, value: Option<pg_sys::Datum>) {
-        let Ok(column) = usize::try_from(attribute - 1) else {
-            return;
-        };
-        // SAFETY: the number is one of the relation's columns.
-        unsafe {
-            *(*self.new).tts_values.add(column) = value.unwrap_or(pg_sys::Datum::null());
-            *(*self.new).tts_isnull.add(column) = value.is_none();
-        }
-    }
-
-    unsafe fn write(&mut self) {
-        // SAFETY: the old slot holds the row that is replaced, the new one all its values.
-        unsafe {
-            pg_sys::ExecStoreVirtualTuple(self.new);
-            pg_sys::ExecSimpleRelationUpdate(
-                self.result,
-                self.estate,
-                self.epq,
-                self.old,
-                self.new,
-            );
-            let context = (*self.estate).es_per_tuple_exprcontext;
-            if !context.is_null() {
-                pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
-            }
-        }
-    }
-
-    unsafe fn close(self) {
-        // SAFETY: everything was opened by `new`, and is closed in the order of a statement's end.
-        unsafe {
-            pg_sys::AfterTriggerEndQuery(self.estate);
-            pg_sys::PopActiveSnapshot();
-            pg_sys::EvalPlanQualEnd(self.epq);
-            pg_sys::ExecDropSingleTupleTableSlot(self.new);
-            pg_sys::ExecDropSingleTupleTableSlot(self.old);
-            pg_sys::ExecCloseIndices(self.result);
-            pg_sys::FreeExecutorState(self.estate);
-            pg_sys::table_close(self.relation, pg_sys::NoLock.cast_signed());
-        }
-    }
-}
-
-/// Tells the executor which relation is changed, and which of its columns: indexes are kept by it.
-unsafe fn range_table(estate: *mut pg_sys::EState, relation: pg_sys::Relation, changed: &[i16]) {
-    // SAFETY: nodes of the current memory context, as the planner makes them.
-    unsafe {
-        let mut entry =
-            PgBox::<pg_sys::RangeTblEntry>::alloc_node(pg_sys::NodeTag::T_RangeTblEntry);
-        entry.rtekind = pg_sys::RTEKind::RTE_RELATION;
-        entry.relid = (*relation).rd_id;
-        entry.relkind = (*(*relation).rd_rel).relkind;
-        entry.rellockmode = pg_sys::RowExclusiveLock.cast_signed();
-        let entry = entry.into_pg();
-        let mut columns = std::ptr::null_mut();
-        for attribute in changed {
-            let member = i32::from(*attribute) - pg_sys::FirstLowInvalidHeapAttributeNumber;
-            columns = pg_sys::bms_add_member(columns, member);
-        }
-        let entries = pg_sys::lappend(std::ptr::null_mut(), entry.cast());
-        #[cfg(feature = "pg15")]
-        {
-            (*entry).updatedCols = columns;
-            pg_sys::ExecInitRangeTable(estate, entries);
-        }
-        #[cfg(not(feature = "pg15"))]
-        {
-            let mut rights = std::ptr::null_mut();
-            let right = pg_sys::addRTEPermissionInfo(&raw mut rights, entry);
-            (*right).updatedCols = columns;
-            #[cfg(any(feature = "pg16", feature = "pg17"))]
-            pg_sys::ExecInitRangeTable(estate, entries, rights);
-            #[cfg(feature = "pg18")]
-            pg_sys::ExecInitRangeTable(estate, entries, rights, pg_sys::bms_make_singleton(1));
-        }
-    }
-}
-
-/// What a trigger needs that meets a row changed meanwhile.
-unsafe fn begin_rechecks(epq: *mut pg_sys::EPQState, estate: *mut pg_sys::EState) {
-    // SAFETY: both live as long as the target; there is no plan.
-    unsafe {
-        #[cfg(feature = "pg15")]
-        pg_sys::EvalPlanQualInit(epq, estate, std::ptr::null_mut(), std::ptr::null_mut(), -1);
-        #[cfg(not(feature = "pg15"))]
-        pg_sys::EvalPlanQualInit(
-            epq,
-            estate,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            -1,
-            std::ptr::null_mut(),
-        );
-    }
+    // SAFETY: the relation is open, both names are NUL-terminated.
+    let (number, table) = unsafe {
+        (
+            pg_sys::get_attnum((*relation).rd_id, text.as_ptr()),
+            std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()),
+        )
+    };
+    usize::try_from(number - 1).unwrap_or_else(|_| {
+        raise(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!("{} has no column {name} any more", table.to_string_lossy()),
+            "The tables of a contact list inherit the documented columns.",
+            "Give the column back, or restore the list from a backup.",
+        )
+    })
 }

@@ -59,6 +59,8 @@ pub enum Arg<'a> {
     Texts(Vec<Option<&'a str>>),
     /// `timestamptz[]`
     Times(Vec<Option<Micros>>),
+    /// `tid[]`
+    Places(Vec<Place>),
 }
 
 /// Where a row is stored, good as long as its lock is held.
@@ -96,6 +98,7 @@ impl Arg<'_> {
             Self::Chars(_) => pg_sys::CHARARRAYOID,
             Self::Texts(_) => pg_sys::TEXTARRAYOID,
             Self::Times(_) => pg_sys::TIMESTAMPTZARRAYOID,
+            Self::Places(_) => pg_sys::TIDARRAYOID,
         }
     }
 
@@ -145,6 +148,13 @@ impl Arg<'_> {
                 values.iter().map(|v| v.map(time_datum)),
                 pg_sys::TIMESTAMPTZOID,
                 (8, true, b'd'),
+            ),
+            Self::Places(places) => array(
+                places
+                    .iter()
+                    .map(|place| Some(pg_sys::Datum::from(&raw const place.0))),
+                pg_sys::TIDOID,
+                (6, false, b's'),
             ),
         }
     }

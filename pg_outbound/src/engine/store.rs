@@ -17,6 +17,7 @@ use super::marks;
 use super::rows;
 use super::spi::{self, Arg, Place, Row};
 use crate::error::raise;
+use crate::list_ddl::sql_type;
 
 /// Columns of a contact, in the order in which [`contact_of`] reads them.
 const CONTACT_COLUMNS: [&str; 27] = [
@@ -121,7 +122,7 @@ fn read(list: &List, which: &Which<'_>, lock: bool) -> Vec<Held> {
         let columns = list
             .fields
             .iter()
-            .map(|field| format!(", k.{}", field.column));
+            .map(|field| format!(", k.{}::{}", field.column, sql_type(field.column_type)));
         format!(", {}{}", list.contact_name, columns.collect::<String>())
     } else {
         String::new()
@@ -132,7 +133,7 @@ fn read(list: &List, which: &Which<'_>, lock: bool) -> Vec<Held> {
         (true, true) => " FOR NO KEY UPDATE SKIP LOCKED",
     };
     let statement = format!(
-        "SELECT k.{}, k.ctid{own} FROM {} AS k {}{locking}",
+        "SELECT k.{}, k.ctid{own} FROM ONLY {} AS k {}{locking}",
         CONTACT_COLUMNS.join(", k."),
         list.contacts,
         which.clauses
@@ -418,7 +419,7 @@ impl<'a, R> Changes<'a, R> {
     }
 
     /// Writes all rows, which stand at these places, and makes sure that they were there.
-    fn write(&self, table: &str, places: &[Place]) {
+    fn write(self, table: &str, places: &[Place]) {
         let written = self.columns.update(table, places);
         if written != places.len() {
             raise(
@@ -427,7 +428,7 @@ impl<'a, R> Changes<'a, R> {
                     "{written} of {} rows of {table} are where they were",
                     places.len()
                 ),
-                "Somebody changed records without locking their contacts.",
+                "Somebody changed records without locking their contacts, or a trigger keeps rows from being changed.",
                 "Try again.",
             );
         }

@@ -439,7 +439,7 @@ fn hold_attempts(list: &List, ids: &[i64]) -> Vec<Held> {
         if contacts.len() < ids.len() {
             spi::execute(
                 &format!(
-                    "SELECT k.sys_id, k.ctid FROM {} AS k WHERE k.sys_open_attempt_id = ANY ($1) AND k.sys_status = '{code}'",
+                    "SELECT k.sys_id, k.ctid FROM ONLY {} AS k WHERE k.sys_open_attempt_id = ANY ($1) AND k.sys_status = '{code}'",
                     list.contacts
                 ),
                 &[Arg::Int8s(ids.iter().copied().map(Some).collect())],
