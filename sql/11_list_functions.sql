@@ -196,6 +196,9 @@ DECLARE
     part text;
 BEGIN
     PERFORM outbound.check_display_name('contact list', rename_list.new_name);
+    before := outbound._list_by_name(rename_list.name);
+    -- Before its tables: whoever holds the row may be about to use them.
+    PERFORM 1 FROM outbound.list AS l WHERE l.list_id = before.list_id FOR UPDATE;
     PERFORM outbound._lock_list_names();
     before := outbound._list_by_name(rename_list.name);
     IF rename_list.new_name = before.name THEN

@@ -106,6 +106,13 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._list_fields IS 'What a filter and an order over the contacts of a list, called k, can ask for: fields with their SQL and type';
 
+CREATE FUNCTION outbound._keep_lists(p_list_ids integer[]) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT count(*) FROM (SELECT 1 FROM outbound.list AS l WHERE l.list_id = ANY (p_list_ids) ORDER BY l.list_id FOR KEY SHARE) AS l
+$$;
+COMMENT ON FUNCTION outbound._keep_lists IS 'Until the end of the transaction nobody drops the lists or puts other tables in their place; whoever is at it is waited for. To be called before anything is changed';
+
 CREATE FUNCTION outbound._lists_by_name(names text[]) RETURNS integer[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -125,7 +132,7 @@ BEGIN
     SELECT array_agg((outbound._list_by_name(n.name)).list_id ORDER BY n.place) INTO found
     FROM unnest(names) WITH ORDINALITY AS n (name, place);
     -- Whoever drops one of them waits, or is waited for and has dropped it then.
-    PERFORM 1 FROM outbound.list AS l WHERE l.list_id = ANY (found) ORDER BY l.list_id FOR KEY SHARE;
+    PERFORM outbound._keep_lists(found);
     PERFORM outbound._list_by_name(n.name) FROM unnest(names) AS n (name);
     RETURN found;
 END
@@ -304,13 +311,15 @@ DECLARE
     before text;
 BEGIN
     SELECT c.state INTO before FROM outbound.campaign AS c WHERE c.campaign_id = p_campaign_id;
+    IF p_state = 'active' THEN
+        -- It may take long, and other changes of settings wait from the update on.
+        PERFORM outbound._campaign_starts(p_campaign_id);
+    END IF;
     UPDATE outbound.campaign AS c SET state = p_state, off_reason = p_reason,
         started_at = CASE WHEN p_state = 'active' THEN coalesce(p_at, now()) ELSE c.started_at END,
         stopped_at = CASE WHEN before = 'active' THEN coalesce(p_at, now()) ELSE c.stopped_at END
     WHERE c.campaign_id = p_campaign_id;
-    IF p_state = 'active' THEN
-        PERFORM outbound._campaign_started(p_campaign_id);
-    ELSIF before = 'active' THEN
+    IF p_state <> 'active' AND before = 'active' THEN
         PERFORM outbound._campaign_stopped(p_campaign_id, coalesce(p_at, now()));
     END IF;
 END
@@ -344,16 +353,21 @@ BEGIN
             RAISE EXCEPTION 'campaign "%" exists already', alter_campaign.new_name
                 USING ERRCODE = 'duplicate_object', HINT = 'Choose another name.';
         END IF;
+    END IF;
+    IF alter_campaign.settings IS NOT NULL OR alter_campaign.lists IS NOT NULL THEN
+        PERFORM outbound._keep_lists(present);
+    END IF;
+    IF alter_campaign.lists IS NOT NULL THEN
+        list_ids := outbound._lists_by_name(alter_campaign.lists);
+        PERFORM outbound._check_campaign_units(list_ids, before.conversation_type);
+    END IF;
+    IF alter_campaign.new_name IS NOT NULL THEN
         UPDATE outbound.campaign AS c SET name = alter_campaign.new_name, modified_at = now() WHERE c.campaign_id = before.campaign_id;
     END IF;
     IF alter_campaign.settings IS NULL AND alter_campaign.lists IS NULL THEN
         RETURN;
     END IF;
     checked := outbound._check_campaign_settings(before.conversation_type, outbound._settings_as_given(before), coalesce(alter_campaign.settings, '{}'));
-    IF alter_campaign.lists IS NOT NULL THEN
-        list_ids := outbound._lists_by_name(alter_campaign.lists);
-        PERFORM outbound._check_campaign_units(list_ids, before.conversation_type);
-    END IF;
     chooses_anew := (list_ids, checked -> 'filter', checked -> 'order')
                     IS DISTINCT FROM (present, before.settings -> 'filter', before.settings -> 'order');
     IF chooses_anew THEN
@@ -387,6 +401,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'The lists it had were dropped.',
                   HINT = 'Give it another with outbound.alter_campaign.';
     END IF;
+    PERFORM outbound._keep_lists(list_ids);
     PERFORM outbound._check_campaign_units(list_ids, campaign.conversation_type);
     PERFORM outbound._check_campaign_fields(list_ids, campaign.settings);
     PERFORM outbound._switch_campaign(campaign.campaign_id, 'active', NULL, start_campaign.at);

@@ -84,14 +84,12 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     campaign outbound.campaign := (SELECT c FROM outbound.campaign AS c WHERE c.campaign_id = p_campaign_id);
-    list outbound.list;
+    list outbound.list := (SELECT l FROM outbound.list AS l WHERE l.list_id = p_list_id);
     fields jsonb;
     filter text;
     ordering text;
     definition text;
 BEGIN
-    -- Whoever puts other tables in the list's place is waited for, or waits, and then sees that the campaign is on.
-    SELECT l.* INTO list FROM outbound.list AS l WHERE l.list_id = p_list_id FOR KEY SHARE;
     PERFORM outbound._index_claims(list, campaign.conversation_type);
     fields := (SELECT jsonb_agg(f.item || jsonb_build_object('sql', substr(f.item ->> 'sql', 3)))
                FROM jsonb_array_elements(outbound._list_fields(p_list_id)) AS f (item));
@@ -123,18 +121,18 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._index_list IS 'Makes the indexes of the campaigns that are on, for a list whose tables were just put in place';
 
-CREATE FUNCTION outbound._campaign_started(p_campaign_id bigint) RETURNS void
+CREATE FUNCTION outbound._campaign_starts(p_campaign_id bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- The log has a partition for what is about to happen.
-    PERFORM outbound.keep_log_partitions();
     -- In one order: two campaigns that are switched on at once may share lists.
     PERFORM outbound._index_campaign(m.campaign_id, m.list_id)
     FROM (SELECT l.campaign_id, l.list_id FROM outbound.campaign_list AS l WHERE l.campaign_id = p_campaign_id ORDER BY l.list_id) AS m;
+    -- The log has a partition for what is about to happen.
+    PERFORM outbound.keep_log_partitions();
 END
 $$;
-COMMENT ON FUNCTION outbound._campaign_started IS 'What switching a campaign on does besides: log partitions, and the indexes of its claims';
+COMMENT ON FUNCTION outbound._campaign_starts IS 'What switching a campaign on does before: the indexes of its claims, and log partitions';
 
 CREATE FUNCTION outbound._drop_campaign_indexes(p_campaign_id bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'

@@ -57,3 +57,36 @@ COMMENT ON COLUMN outbound.campaign_status.closed IS 'Contacts that succeeded an
 COMMENT ON COLUMN outbound.campaign_status.progress IS 'Share of the contacts that are done with, 0 to 1; null without contacts';
 COMMENT ON COLUMN outbound.campaign_status.started_at IS 'When it was last switched on';
 COMMENT ON COLUMN outbound.campaign_status.stopped_at IS 'When it was last switched off';
+
+CREATE FUNCTION outbound.due_now(campaign text, at timestamptz DEFAULT now()) RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    document jsonb := outbound._campaign_document((outbound._campaign_by_name(due_now.campaign)).campaign_id);
+    due bigint := 0;
+    part bigint;
+    entry record;
+BEGIN
+    IF due_now.at IS NULL THEN
+        RAISE EXCEPTION 'at must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a moment, or leave it out.';
+    END IF;
+    FOR entry IN
+        SELECT l.table_name, coalesce(e.item ->> 'filter', 'true') AS filter
+        FROM jsonb_array_elements(document -> 'lists') AS e (item) JOIN outbound.list AS l ON l.list_id = (e.item ->> 'list_id')::integer
+    LOOP
+        -- The conditions are those of the indexes of claims: of a campaign that was ever on, they alone are read.
+        EXECUTE format($sql$
+            SELECT (SELECT count(*) FROM ONLY outbound_list.%1$I AS k
+                    WHERE k.sys_status = 'C' AND k.sys_status_%2$s = 'C' AND k.sys_due_%2$s IS NULL AND (%3$s))
+                 + (SELECT count(*) FROM ONLY outbound_list.%1$I AS k
+                    WHERE k.sys_status = 'C' AND k.sys_status_%2$s = 'C' AND k.sys_due_%2$s <= $1 AND (%3$s))
+                 + (SELECT count(*) FROM ONLY outbound_list.%1$I AS k
+                    WHERE k.sys_status = 'C' AND k.sys_status_%2$s = 'C' AND k.sys_callback_%2$s <= $1 AND k.sys_due_%2$s > $1 AND (%3$s))
+            $sql$, entry.table_name, document ->> 'conversation_type', replace(entry.filter, '$now', '$1'))
+        INTO part USING due_now.at;
+        due := due + part;
+    END LOOP;
+    RETURN due;
+END
+$$;
+COMMENT ON FUNCTION outbound.due_now IS 'Callable contacts of a campaign that have a record due at a moment, whatever its limits, its calendar and do-not-contact lists say (contact-lists §12). It counts them: what it takes grows with what is due';

@@ -15,7 +15,7 @@ GRANT USAGE ON TYPE outbound.unit_type, outbound.conversation_type, outbound.att
 
 GRANT SELECT ON ALL TABLES IN SCHEMA outbound TO outbound_reader;
 GRANT EXECUTE ON FUNCTION outbound.run_status, outbound.public_key, outbound.account_settings, outbound.calendar_is_open,
-    outbound._campaign_counts, outbound.contact_history, outbound.explain, outbound.check_consistency,
+    outbound._campaign_counts, outbound.due_now, outbound.contact_history, outbound.explain, outbound.check_consistency,
     outbound.extension_version TO outbound_reader;
 
 GRANT EXECUTE ON FUNCTION outbound.create_list, outbound.rename_list, outbound.drop_list, outbound.add_contacts,

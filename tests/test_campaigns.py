@@ -459,6 +459,26 @@ def test_campaigns_of_one_type_that_start_at_once_share_the_indexes_of_a_list(si
     assert indexes_of_claims(site) == ["callback_call", "due_call"]
 
 
+def test_a_campaign_that_waits_for_a_list_keeps_nobody_else_waiting(site: Database) -> None:
+    # It had changed its settings before, so that whoever had the list and changed settings too met it there.
+    create(site)
+    changed = {"order": [{"column": "Name", "direction": "asc"}]}
+    for call, given in (("start_campaign", []), ("alter_campaign", [Jsonb(changed)])):
+        places = ", ".join(["%s"] * (1 + len(given)))
+        with site.connect(autocommit=False) as holder:
+            holder.execute("SELECT 1 FROM outbound.list WHERE name = 'people' FOR UPDATE")
+            waiting = threading.Thread(
+                target=site.query, args=(f"SELECT outbound.{call}({places})", "spring", *given)
+            )
+            waiting.start()
+            site.until_somebody_waits()
+            holder.execute("SET LOCAL lock_timeout = '2s'")
+            holder.execute("SELECT outbound.set_inbox('Voice', 10)")
+            holder.commit()
+            waiting.join()
+    assert site.value("SELECT state FROM outbound.campaign WHERE name = 'spring'") == "active"
+
+
 def test_two_changes_at_once_do_not_undo_each_other(site: Database) -> None:
     create(site)
     with site.connect(autocommit=False) as connection:

@@ -73,6 +73,31 @@ def test_a_claim_says_all_that_a_dialer_needs_and_counts_nothing(database: Datab
     desk.release(first.attempt_id, second.attempt_id)
 
 
+def test_due_now_counts_callable_contacts_whose_moment_has_come(desk: Desk) -> None:
+    def due() -> int:
+        return int(desk.value("SELECT outbound.due_now('spring', %s)", desk.at))
+
+    assert due() == 2
+    attempt = claimed(desk)
+    assert due() == 1
+    desk.settle(attempt, "busy")
+    assert due() == 1
+    desk.later(5)
+    assert due() == 2
+    reached = claimed(desk)
+    desk.settle(reached, "success")
+    desk.call_back(reached, desk.at + minutes(10))
+    desk.finish(reached)
+    assert due() == 1
+    desk.later(10)
+    assert due() == 2
+    desk.rows(
+        "SELECT outbound.alter_campaign('spring', %s)",
+        '{"filter": {"field": "sys_id", "operator": "equal", "value": "two"}}',
+    )
+    assert due() == 1
+
+
 def test_a_released_attempt_leaves_everything_as_it_was_but_the_log(desk: Desk) -> None:
     desk.at = datetime.now(UTC)
     attempt = claimed(desk, "two")

@@ -13,7 +13,7 @@ from support.run import Run
 ANNA = person("anna", phone="+380441112233", email="anna@example.org", name="Anna")
 READER = {
     "run_status", "public_key", "account_settings", "calendar_is_open", "extension_version",
-    "_campaign_counts", "contact_history", "explain", "check_consistency",
+    "_campaign_counts", "due_now", "contact_history", "explain", "check_consistency",
 }  # fmt: skip
 DIALER = {
     "claim", "start", "settle", "release", "extend", "finish", "schedule_callback", "move_callback",

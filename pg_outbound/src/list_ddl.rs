@@ -243,11 +243,11 @@ fn claim_indexes(table: &str, suffix: &str, conversation_type: &str) -> Vec<Stri
     };
     vec![
         format!(
-            "CREATE INDEX sys_due_{kind}_{suffix} ON {table} (sys_due_{kind}, sys_id) \
+            "CREATE INDEX IF NOT EXISTS sys_due_{kind}_{suffix} ON {table} (sys_due_{kind}, sys_id) \
              WHERE sys_status = 'C' AND sys_status_{kind} = 'C'"
         ),
         format!(
-            "CREATE INDEX sys_callback_{kind}_{suffix} ON {table} (sys_callback_{kind}, sys_id) \
+            "CREATE INDEX IF NOT EXISTS sys_callback_{kind}_{suffix} ON {table} (sys_callback_{kind}, sys_id) \
              WHERE sys_status = 'C' AND sys_status_{kind} = 'C' AND sys_callback_{kind} IS NOT NULL"
         ),
     ]

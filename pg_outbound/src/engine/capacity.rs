@@ -142,7 +142,7 @@ fn open_attempts(campaign: &Campaign, code: &str) -> i64 {
         .map(|list| {
             spi::one(
                 &format!(
-                    "SELECT count(*) FROM {} AS k WHERE k.sys_status = '{code}' AND k.sys_open_campaign_id = $1",
+                    "SELECT count(*) FROM ONLY {} AS k WHERE k.sys_status = '{code}' AND k.sys_open_campaign_id = $1",
                     list.contacts
                 ),
                 &[Arg::Int8(campaign.id)],

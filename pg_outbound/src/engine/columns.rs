@@ -7,6 +7,7 @@ use outbound_core::machine::Micros;
 use pgrx::pg_sys;
 
 use super::in_place;
+use super::rows;
 use super::spi::{self, Arg, Place};
 
 /// The values of one column, row by row.
@@ -114,7 +115,15 @@ impl<'a> Columns<'a> {
             .unwrap_or_else(|| self.update_by_statement(table, places))
     }
 
+    /// The statement would write over what somebody else has changed since the rows were read.
     fn update_by_statement(self, table: &str, places: &[Place]) -> usize {
+        let mut unchanged = 0;
+        rows::lock(table, places, &[], |_, place| {
+            unchanged += usize::from(places.get(unchanged) == Some(&place));
+        });
+        if unchanged != places.len() {
+            return unchanged;
+        }
         let mut statement = Statement::of(self);
         let place = statement.array(Arg::Places(places.to_vec()));
         let assignments: Vec<String> = statement

@@ -191,7 +191,7 @@ fn is_under_way(campaign: &Campaign, entry: &CampaignList, list: &List, at: Micr
     ["I", "Q"].iter().any(|code| {
         spi::one(
             &format!(
-                "SELECT EXISTS (SELECT 1 FROM {} AS k WHERE k.sys_status = '{code}' AND k.sys_status_{kind} = '{code}' \
+                "SELECT EXISTS (SELECT 1 FROM ONLY {} AS k WHERE k.sys_status = '{code}' AND k.sys_status_{kind} = '{code}' \
                  AND $1 IS NOT NULL{filter})",
                 list.contacts
             ),

@@ -191,7 +191,7 @@ fn filter_gate(list: &List, entry: Option<&CampaignList>, contact_id: &str, at: 
     };
     let passes = spi::one(
         &format!(
-            "SELECT ({}) FROM {} AS k WHERE k.sys_id = $2 AND $1 IS NOT NULL",
+            "SELECT ({}) FROM ONLY {} AS k WHERE k.sys_id = $2 AND $1 IS NOT NULL",
             filter.replace("$now", "$1"),
             list.contacts
         ),

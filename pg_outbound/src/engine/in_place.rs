@@ -32,6 +32,7 @@ pub fn update(
             pg_sys::table_close(relation, pg_sys::NoLock.cast_signed());
             return None;
         }
+        pg_sys::CheckCmdReplicaIdentity(relation, pg_sys::CmdType::CMD_UPDATE);
         let attributes: Vec<usize> = columns
             .iter()
             .map(|(name, _)| rows::attribute(relation, name))
@@ -65,6 +66,7 @@ unsafe fn is_plain(relation: pg_sys::Relation) -> bool {
         (*relation).trigdesc.is_null()
             && (*relation).rd_rules.is_null()
             && !(*(*relation).rd_rel).relrowsecurity
+            && !(*(*relation).rd_rel).relispartition
             && (computed.is_null() || !(*computed).has_generated_stored)
     }
 }
@@ -125,6 +127,8 @@ impl Target {
             }
             pg_sys::slot_getallattrs(self.old);
             pg_sys::ExecClearTuple(self.new);
+            // A constraint may ask for it.
+            (*self.new).tts_tableOid = (*self.relation).rd_id;
             let columns = usize::try_from((*(*self.relation).rd_att).natts).unwrap_or(0);
             std::ptr::copy_nonoverlapping((*self.old).tts_values, (*self.new).tts_values, columns);
             std::ptr::copy_nonoverlapping((*self.old).tts_isnull, (*self.new).tts_isnull, columns);

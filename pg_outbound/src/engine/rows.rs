@@ -199,14 +199,12 @@ unsafe fn lock_one(
 }
 
 /// Raises `serialization_failure`: a row is not as this transaction saw it.
-pub unsafe fn changed_meanwhile(relation: pg_sys::Relation) -> ! {
-    // SAFETY: the relation is open; its name is NUL-terminated.
-    let table = unsafe { std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()) };
+pub fn changed_meanwhile(relation: pg_sys::Relation) -> ! {
     raise(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
         format!(
             "a row of {} was changed by another transaction",
-            table.to_string_lossy()
+            name_of(relation)
         ),
         "",
         "Try again, in a new transaction.",
@@ -223,35 +221,79 @@ pub unsafe fn refuse_read_only(command: &std::ffi::CStr) {
 }
 
 /// Opens a table by its quoted name, under a lock that stays until the transaction ends.
+///
+/// # Errors
+/// Raises `wrong_object_type` when something else has the name.
 pub unsafe fn open(table: &str, lock: u32) -> pg_sys::Relation {
     // SAFETY: a name that the engine's catalogue made; an unknown one is an error of Postgres.
     unsafe {
         let name = table.into_datum().unwrap_or(pg_sys::Datum::null());
         let names = pg_sys::textToQualifiedNameList(name.cast_mut_ptr());
         let range = pg_sys::makeRangeVarFromNameList(names);
-        pg_sys::table_openrv(range, lock.cast_signed())
+        let relation = pg_sys::table_openrv(range, lock.cast_signed());
+        if (*(*relation).rd_rel).relkind.cast_unsigned() != pg_sys::RELKIND_RELATION {
+            raise(
+                PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+                format!("{table} is not the table of a contact list any more"),
+                "Something else has its name: a view, or a partitioned table.",
+                "Give the name back to the table, or restore the list from a backup.",
+            );
+        }
+        relation
     }
 }
 
-/// Where a column that the documented tables have stands in a row, from 0.
+/// Makes sure that the table has these columns as they are documented, and keeps it so until the transaction
+/// ends: to be asked before a statement reads them as what they should be.
 ///
 /// # Errors
-/// Raises `undefined_column` when it is gone, which needs that the table was taken from its parent.
+/// As [`attribute`].
+pub fn expect(table: &str, columns: &[&str]) {
+    // SAFETY: the relation is open meanwhile.
+    unsafe {
+        let relation = open(table, pg_sys::AccessShareLock);
+        for column in columns {
+            attribute(relation, column);
+        }
+        pg_sys::table_close(relation, pg_sys::NoLock.cast_signed());
+    }
+}
+
+/// Where a column that the documented tables have stands in a row, from 0. It is inherited, so Postgres keeps
+/// it from being given another type.
+///
+/// # Errors
+/// Raises `undefined_column` when it is gone or not inherited, which needs that the table was taken from its
+/// parent.
 pub unsafe fn attribute(relation: pg_sys::Relation, name: &str) -> usize {
     let text = std::ffi::CString::new(name).unwrap_or_default();
-    // SAFETY: the relation is open, both names are NUL-terminated.
-    let (number, table) = unsafe {
-        (
-            pg_sys::get_attnum((*relation).rd_id, text.as_ptr()),
-            std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()),
-        )
+    // SAFETY: the relation is open, the name NUL-terminated; the entry of the catalogue is read before it is
+    // given back.
+    let place = unsafe {
+        let entry = pg_sys::SearchSysCacheAttName((*relation).rd_id, text.as_ptr());
+        if entry.is_null() {
+            None
+        } else {
+            let column = pg_sys::GETSTRUCT(entry).cast::<pg_sys::FormData_pg_attribute>();
+            let inherited = (*column).attinhcount > 0;
+            let number = (*column).attnum;
+            pg_sys::ReleaseSysCache(entry);
+            usize::try_from(number - 1).ok().filter(|_| inherited)
+        }
     };
-    usize::try_from(number - 1).unwrap_or_else(|_| {
+    place.unwrap_or_else(|| {
         raise(
             PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-            format!("{} has no column {name} any more", table.to_string_lossy()),
+            format!("{} does not inherit a column {name} any more", name_of(relation)),
             "The tables of a contact list inherit the documented columns.",
-            "Give the column back, or restore the list from a backup.",
+            "Let the table inherit its parent again (outbound.contact, outbound.contact_detail), or restore the list from a backup.",
         )
     })
+}
+
+/// Name of an open relation.
+fn name_of(relation: pg_sys::Relation) -> String {
+    // SAFETY: the caller has it open; its name is NUL-terminated.
+    let name = unsafe { std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()) };
+    name.to_string_lossy().into_owned()
 }

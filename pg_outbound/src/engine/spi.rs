@@ -81,6 +81,13 @@ impl Place {
     }
 }
 
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |of: &Self| (of.0.ip_blkid.bi_hi, of.0.ip_blkid.bi_lo, of.0.ip_posid);
+        parts(self) == parts(other)
+    }
+}
+
 impl Arg<'_> {
     const fn type_oid(&self) -> pg_sys::Oid {
         match self {

@@ -138,6 +138,7 @@ fn read(list: &List, which: &Which<'_>, lock: bool) -> Vec<Held> {
         list.contacts,
         which.clauses
     );
+    rows::expect(&list.contacts, &CONTACT_COLUMNS);
     let mut held = Vec::new();
     spi::execute(&statement, which.args, |row| {
         held.push(Held {
