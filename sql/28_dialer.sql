@@ -282,8 +282,8 @@ BEGIN
     FOR call IN
         SELECT p.oid FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace OPERATOR(pg_catalog.=) 'outbound'::regnamespace
-          AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY['move_callback', 'cancel_callback', 'exclude', 'reset', 'reevaluate', 'explain', 'sweep_leases',
-              'end_waiting', 'complete_campaigns', '_release_campaign', '_rederive_contacts']::name[])
+          AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY['move_callback', 'cancel_callback', 'exclude', 'reset', 'reevaluate', 'explain', '_sweep_list',
+              '_end_waiting_of', '_campaign_has_work', '_release_campaign', '_rederive_contacts']::name[])
     LOOP
         FOREACH setting IN ARRAY ARRAY['plan_cache_mode = force_generic_plan', 'enable_seqscan = off', 'enable_bitmapscan = off',
                                        'enable_hashjoin = off', 'enable_mergejoin = off', 'jit = off'] LOOP

@@ -63,6 +63,106 @@ END
 $$;
 COMMENT ON FUNCTION outbound.prune_maintenance_log IS 'Removes failures past the retention of the history; returns how many';
 
+CREATE FUNCTION outbound._note_failure(p_duty text, p_began timestamptz, p_sqlstate text, p_message text, p_detail text, p_hint text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE WARNING 'the duty % failed: %', p_duty, p_message USING ERRCODE = p_sqlstate, DETAIL = p_detail, HINT = p_hint;
+    INSERT INTO outbound.maintenance_log (duty, seconds, sqlstate, message, detail, hint)
+    VALUES (p_duty, extract(epoch FROM clock_timestamp() - p_began), p_sqlstate, p_message, nullif(p_detail, ''), nullif(p_hint, ''));
+END
+$$;
+COMMENT ON FUNCTION outbound._note_failure IS 'Notes that a duty, or its part for one list or campaign, failed';
+
+CREATE FUNCTION outbound._on_each(p_duty text, p_part text, p_ids bigint[], p_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    began timestamptz := clock_timestamp();
+    of_this bigint;
+    of_all bigint := 0;
+    id bigint;
+    code text;
+    said text;
+    facts text;
+    way_out text;
+BEGIN
+    IF isfinite(p_at) IS NOT TRUE THEN
+        RAISE EXCEPTION 'a moment cannot be infinite or null'
+            USING ERRCODE = 'datetime_field_overflow', HINT = 'Give a date and a time, or leave it out.';
+    END IF;
+    FOREACH id IN ARRAY p_ids LOOP
+        BEGIN
+            EXECUTE format('SELECT outbound.%I($1, $2)', p_part) INTO of_this USING id, p_at;
+            of_all := of_all + of_this;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, said = MESSAGE_TEXT, facts = PG_EXCEPTION_DETAIL, way_out = PG_EXCEPTION_HINT;
+            PERFORM outbound._note_failure(p_duty, began, code, said, facts, way_out);
+        END;
+    END LOOP;
+    RETURN of_all;
+END
+$$;
+COMMENT ON FUNCTION outbound._on_each IS 'Does a part of a duty for each list or campaign; where it fails it is undone and noted, and the others go on. Returns the sum of the answers';
+
+CREATE FUNCTION outbound.sweep_leases(at timestamptz DEFAULT now()) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT outbound._on_each('sweep_leases', '_sweep_list', ARRAY(SELECT l.list_id::bigint FROM outbound.list AS l ORDER BY l.list_id), sweep_leases.at)
+$$;
+COMMENT ON FUNCTION outbound.sweep_leases IS 'Settles attempts whose lease is over, those that had not started as not performed, the others as unknown; returns how many. A duty of maintain() (contact-lists §8.3)';
+
+CREATE FUNCTION outbound.end_waiting(at timestamptz DEFAULT now()) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT outbound._on_each('end_waiting', '_end_waiting_of', ARRAY(SELECT l.list_id::bigint FROM outbound.list AS l ORDER BY l.list_id), end_waiting.at)
+$$;
+COMMENT ON FUNCTION outbound.end_waiting IS 'Ends the waiting of contacts that were reached and never finished; returns how many. A duty of maintain() (contact-lists §9)';
+
+CREATE FUNCTION outbound._could_complete(p_campaign_id bigint) RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT 1 FROM outbound.campaign AS c
+                   WHERE c.campaign_id = p_campaign_id AND c.state = 'active' AND NOT (c.settings ->> 'always_active')::boolean)
+       AND NOT EXISTS (SELECT 1 FROM outbound.campaign_list AS m JOIN outbound.load AS l USING (list_id) WHERE m.campaign_id = p_campaign_id)
+$$;
+COMMENT ON FUNCTION outbound._could_complete IS 'Whether a campaign goes off by itself once nothing is left to do, and none of its lists is being loaded';
+
+CREATE FUNCTION outbound._complete_campaign(p_campaign_id bigint, p_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    lists integer[] := outbound._lists_of_campaign(p_campaign_id);
+BEGIN
+    IF outbound._campaign_has_work(p_campaign_id, p_at) THEN
+        RETURN 0;
+    END IF;
+    -- Who adds contacts to a list holds it: some may be there in a moment.
+    IF (SELECT count(*) FROM (SELECT 1 FROM outbound.list AS l WHERE l.list_id = ANY (lists) FOR KEY SHARE SKIP LOCKED) AS l) < cardinality(lists) THEN
+        RETURN 0;
+    END IF;
+    -- Nothing of these lists is claimed from here on, by no campaign: what is nowhere now will not have been on its way.
+    PERFORM outbound._lock_campaign(c.campaign_id)
+    FROM (SELECT DISTINCT m.campaign_id FROM outbound.campaign_list AS m WHERE m.list_id = ANY (lists) ORDER BY m.campaign_id) AS c;
+    IF NOT outbound._could_complete(p_campaign_id) OR outbound._lists_of_campaign(p_campaign_id) <> lists
+       OR outbound._campaign_has_work(p_campaign_id, p_at) THEN
+        RETURN 0;
+    END IF;
+    PERFORM outbound._switch_campaign(p_campaign_id, 'off', 'auto', p_at);
+    RETURN 1;
+END
+$$;
+COMMENT ON FUNCTION outbound._complete_campaign IS 'Switches a campaign off if nothing is left to do; returns 1 if it did';
+
+CREATE FUNCTION outbound.complete_campaigns(at timestamptz DEFAULT now()) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT outbound._on_each('complete_campaigns', '_complete_campaign',
+        ARRAY(SELECT c.campaign_id FROM outbound.campaign AS c WHERE c.state = 'active' AND outbound._could_complete(c.campaign_id) ORDER BY c.campaign_id),
+        complete_campaigns.at)
+$$;
+COMMENT ON FUNCTION outbound.complete_campaigns IS 'Switches campaigns off that have nothing left to do; returns how many. A duty of maintain() (contact-lists §10.3)';
+
 CREATE FUNCTION outbound._try_duty(p_duty text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -82,9 +182,7 @@ BEGIN
         RETURN true;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, said = MESSAGE_TEXT, facts = PG_EXCEPTION_DETAIL, way_out = PG_EXCEPTION_HINT;
-        RAISE WARNING 'the duty % failed: %', p_duty, said USING ERRCODE = code, DETAIL = facts, HINT = way_out;
-        INSERT INTO outbound.maintenance_log (duty, seconds, sqlstate, message, detail, hint)
-        VALUES (p_duty, extract(epoch FROM clock_timestamp() - began), code, said, nullif(facts, ''), nullif(way_out, ''));
+        PERFORM outbound._note_failure(p_duty, began, code, said, facts, way_out);
         RETURN false;
     END;
 END

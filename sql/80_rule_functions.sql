@@ -41,9 +41,9 @@ COMMENT ON FUNCTION outbound.reset IS 'Makes records callable again: of a record
 COMMENT ON FUNCTION outbound.reevaluate IS 'Applies limits that were changed to a contact or a whole list (contact-lists §7.2 R51, R52); returns counts';
 COMMENT ON FUNCTION outbound.check_consistency IS 'Differences between what a list stores and what follows from its records (contact-lists §5.4, §13); none when it is in order';
 COMMENT ON FUNCTION outbound.explain IS 'Why a contact is, or is not, claimed for a campaign at a moment: one row a gate, in the order of a claim, with the evidence and the earliest moment at which time alone opens it';
-COMMENT ON FUNCTION outbound.sweep_leases IS 'Settles attempts whose lease is over; a duty of maintain() (contact-lists §8.3)';
-COMMENT ON FUNCTION outbound.end_waiting IS 'Ends the waiting of contacts that were reached and never finished; a duty of maintain() (contact-lists §9)';
-COMMENT ON FUNCTION outbound.complete_campaigns IS 'Switches campaigns off that have nothing left to do; a duty of maintain() (contact-lists §10.3)';
+COMMENT ON FUNCTION outbound._sweep_list IS 'Settles attempts of a list whose lease is over; returns how many';
+COMMENT ON FUNCTION outbound._end_waiting_of IS 'Ends the waiting of contacts of a list that were reached and never finished; returns how many';
+COMMENT ON FUNCTION outbound._campaign_has_work IS 'Whether a campaign has something left to do (contact-lists §10.3)';
 COMMENT ON FUNCTION outbound._release_campaign IS 'Gives back what a campaign has claimed and not started';
 COMMENT ON FUNCTION outbound._rederive_list IS 'Computes the codes of all contacts of a list again';
 COMMENT ON FUNCTION outbound._rederive_contacts IS 'Computes the codes and due moments of contacts again whose records were changed';

@@ -2,6 +2,7 @@
 (contact-lists §8.2), and failures (§8.3).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -71,6 +72,41 @@ def test_a_claim_says_all_that_a_dialer_needs_and_counts_nothing(database: Datab
     assert desk.contact("one").sys_attempts == 0
     assert desk.claim(10) == []
     desk.release(first.attempt_id, second.attempt_id)
+
+
+def test_a_claim_for_all_campaigns_goes_by_priority_and_equals_share(database: Database) -> None:
+    create_people(database, 20)
+    create_people(database, 20, "others")
+    create_people(database, 20, "more")
+    for name, people, priority in (("low", "people", 0), ("also low", "others", 0), ("high", "more", 5)):
+        create_campaign(database, name, [people], priority=priority)
+    with Desk(database) as desk:
+
+        def taken(n: int) -> dict[str, int]:
+            rows = desk.rows("SELECT list FROM outbound.claim(NULL, %s, 'one', %s)", n, desk.at)
+            return dict(Counter(row.list for row in rows))
+
+        assert taken(15) == {"more": 15}
+        assert taken(15) == {"more": 5, "people": 5, "others": 5}
+        desk.rows("SELECT outbound.stop_campaign('also low', %s)", desk.at)
+        assert taken(10) == {"people": 10}
+        desk.rows("SELECT outbound.start_campaign('also low', %s)", desk.at)
+        # What one of them cannot take is the others'.
+        assert taken(100) == {"people": 5, "others": 20}
+
+
+def test_a_campaign_with_its_manager_full_claims_nothing_until_some_are_finished(database: Database) -> None:
+    create_people(database, 4)
+    create_campaign(database, max_queued=2)
+    with Desk(database) as desk:
+        first, second = desk.claim(2)
+        desk.settle([first.attempt_id, second.attempt_id], "success")
+        assert desk.codes(first.contact_id)[0] == "Q"
+        assert desk.claim(10) == []
+        explained = {row.gate: row.passes for row in desk.explain("c000003")}
+        assert not explained["capacity"]
+        desk.finish(first.attempt_id)
+        assert len(desk.claim(10)) == 1
 
 
 def test_due_now_counts_callable_contacts_whose_moment_has_come(desk: Desk) -> None:

@@ -20,6 +20,7 @@ from bench import (
     bench_handwritten,
     bench_import,
     bench_memory,
+    bench_model,
     bench_soak,
 )
 from bench.figures import machine
@@ -36,6 +37,7 @@ GROUPS = {
     "explain": bench_explain.measure,
     "claim_flat": bench_claim_flat.measure,
     "counters": bench_counters.measure,
+    "model": bench_model.measure,
 }
 #: Run when they are named, never with the others.
 APART = {"soak": bench_soak.measure}

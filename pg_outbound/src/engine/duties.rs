@@ -1,5 +1,6 @@
-//! What has to happen by itself: leases that are over, contacts that wait for too long, claims of a campaign
-//! that was stopped, campaigns that are done (contact-lists §8.3, §8.5, §9, §10.3).
+//! What has to happen by itself, list by list and campaign by campaign: leases that are over, contacts that wait
+//! for too long, claims of a campaign that was stopped, whether a campaign is done (contact-lists §8.3, §8.5, §9,
+//! §10.3). The duties that call it for all of them are in `sql/40_maintenance.sql`.
 
 use outbound_core::machine::Micros;
 use outbound_core::machine::gate::{Claimant, choose};
@@ -17,26 +18,26 @@ const PORTION: i64 = 5_000;
 /// A moment later than any that is planned: how completion ignores the time.
 const END_OF_TIME: Micros = i64::MAX - 1;
 
-/// Settles attempts whose lease is over: those that had not started are given back, the others end with
-/// the result `unknown`. Returns how many.
-#[pg_extern(security_definer)]
+/// Settles attempts of a list whose lease is over: those that had not started are given back, the others end
+/// with the result `unknown`. Returns how many.
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-pub fn sweep_leases(at: default!(TimestampWithTimeZone, "pg_catalog.now()")) -> i64 {
-    let at = spi::moment(at);
-    on_every_list(
+pub fn _sweep_list(list_id: i64, at: TimestampWithTimeZone) -> i64 {
+    on_list(
+        list_id,
         at,
         "WHERE k.sys_status = 'I' AND k.sys_open_until <= $1 ORDER BY k.sys_id LIMIT $2",
         |work, place| work.end_lease(place),
     )
 }
 
-/// Ends the waiting of contacts that were reached and never finished, as their campaigns say. Returns how
-/// many.
-#[pg_extern(security_definer)]
+/// Ends the waiting of contacts of a list that were reached and never finished, as their campaigns say.
+/// Returns how many.
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-pub fn end_waiting(at: default!(TimestampWithTimeZone, "pg_catalog.now()")) -> i64 {
-    let at = spi::moment(at);
-    on_every_list(
+pub fn _end_waiting_of(list_id: i64, at: TimestampWithTimeZone) -> i64 {
+    on_list(
+        list_id,
         at,
         "WHERE k.sys_status = 'Q' AND k.sys_open_until <= $1 ORDER BY k.sys_id LIMIT $2",
         |work, place| work.end_waiting(place),
@@ -73,20 +74,17 @@ pub fn _release_campaign(campaign_id: i64, at: TimestampWithTimeZone) -> i64 {
     })
 }
 
-fn on_every_list(at: Micros, clauses: &str, event: fn(&mut Work<'_>, usize)) -> i64 {
+fn on_list(
+    list_id: i64,
+    at: TimestampWithTimeZone,
+    clauses: &str,
+    event: fn(&mut Work<'_>, usize),
+) -> i64 {
+    let at = spi::moment(at);
     spi::connected(|| {
         catalog::refresh();
-        let mut lists = Vec::new();
-        spi::execute(
-            "SELECT l.list_id FROM outbound.list AS l ORDER BY l.list_id",
-            &[],
-            |row| lists.extend(row.int4(0)),
-        );
-        lists
-            .into_iter()
-            .filter_map(catalog::list)
-            .map(|list| settle_all(&list, clauses, None, at, event))
-            .sum()
+        let list = i32::try_from(list_id).ok().and_then(catalog::list);
+        list.map_or(0, |list| settle_all(&list, clauses, None, at, event))
     })
 }
 
@@ -131,43 +129,14 @@ fn settle_all(
     }
 }
 
-/// Switches campaigns off that have nothing left to do (contact-lists §10.3). Returns how many.
-#[pg_extern(security_definer)]
+/// Whether a campaign has something left to do (contact-lists §10.3).
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-pub fn complete_campaigns(at: default!(TimestampWithTimeZone, "pg_catalog.now()")) -> i64 {
+pub fn _campaign_has_work(campaign_id: i64, at: TimestampWithTimeZone) -> bool {
     let at = spi::moment(at);
     spi::connected(|| {
         catalog::refresh();
-        let mut active = Vec::new();
-        spi::execute(
-            "SELECT c.campaign_id FROM outbound.campaign AS c WHERE c.state = 'active' \
-             AND NOT (c.settings ->> 'always_active')::boolean \
-             AND NOT EXISTS (SELECT 1 FROM outbound.campaign_list AS m JOIN outbound.load AS l USING (list_id) \
-                             WHERE m.campaign_id = c.campaign_id)",
-            &[],
-            |row| active.extend(row.int8(0)),
-        );
-        let done = active
-            .into_iter()
-            .filter_map(catalog::campaign)
-            .filter(|campaign| !has_work(campaign, at));
-        let mut completed = 0;
-        for campaign in done {
-            spi::run(
-                "SELECT outbound._lock_campaign($1)",
-                &[Arg::Int8(campaign.id)],
-            );
-            completed += spi::run(
-                "UPDATE outbound.campaign AS c SET state = 'off', off_reason = 'auto', stopped_at = $2 \
-                 WHERE c.campaign_id = $1 AND c.state = 'active'",
-                &[Arg::Int8(campaign.id), Arg::Time(at)],
-            );
-            spi::run(
-                "SELECT outbound._campaign_stopped($1, $2)",
-                &[Arg::Int8(campaign.id), Arg::Time(at)],
-            );
-        }
-        i64::try_from(completed).unwrap_or(0)
+        catalog::campaign(campaign_id).is_some_and(|campaign| has_work(&campaign, at))
     })
 }
 
@@ -186,12 +155,13 @@ fn filter_of(entry: &CampaignList) -> String {
     })
 }
 
+/// A contact that is under way by another type, and callable by this one, may be claimed when that has ended.
 fn is_under_way(campaign: &Campaign, entry: &CampaignList, list: &List, at: Micros) -> bool {
     let (kind, filter) = (campaign.kind, filter_of(entry));
     ["I", "Q"].iter().any(|code| {
         spi::one(
             &format!(
-                "SELECT EXISTS (SELECT 1 FROM ONLY {} AS k WHERE k.sys_status = '{code}' AND k.sys_status_{kind} = '{code}' \
+                "SELECT EXISTS (SELECT 1 FROM ONLY {} AS k WHERE k.sys_status = '{code}' AND k.sys_status_{kind} IN ('{code}', 'C') \
                  AND $1 IS NOT NULL{filter})",
                 list.contacts
             ),

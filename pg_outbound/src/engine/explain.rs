@@ -3,6 +3,7 @@
 
 use outbound_core::machine::gate::{self, Claimant, Gate, shown};
 use outbound_core::machine::{Micros, Record};
+use outbound_core::unit::ConversationType;
 use pgrx::JsonB;
 use pgrx::prelude::*;
 use serde_json::json;
@@ -91,7 +92,7 @@ fn all_gates(list: &List, contact_id: &str, campaign: &Campaign, at: Micros) -> 
         calendar_gate(campaign, at),
     ];
     gates.extend(gate::explain(&contact.now, claimant, at, list_name));
-    gates.push(conversation_gate(contact, &checks));
+    gates.push(conversation_gate(contact, campaign.kind, &checks));
     gates.push(filter_gate(list, entry, contact_id, at));
     // As the claim would go about it, on a copy.
     let rules = catalog::rules(list, &found, Some(campaign));
@@ -151,12 +152,16 @@ fn calendar_gate(campaign: &Campaign, at: Micros) -> Gate {
     }
 }
 
-fn conversation_gate(contact: &Held, checks: &UnitChecks) -> Gate {
-    let conversations: Vec<i64> = contact
+fn conversation_gate(contact: &Held, kind: ConversationType, checks: &UnitChecks) -> Gate {
+    let claimable: Vec<&Record> = contact
         .now
         .records
         .iter()
-        .filter(|record| record.is_conversation && record.code.is_claimable())
+        .filter(|record| record.kind == Some(kind) && record.code.is_claimable())
+        .collect();
+    let conversations: Vec<i64> = claimable
+        .iter()
+        .filter(|record| record.is_conversation)
         .map(|record| record.id)
         .collect();
     let missing: Vec<i64> = conversations
@@ -166,7 +171,7 @@ fn conversation_gate(contact: &Held, checks: &UnitChecks) -> Gate {
         .collect();
     plain(
         "conversation",
-        missing.is_empty() || missing.len() < contact.now.records.len(),
+        missing.is_empty() || missing.len() < claimable.len(),
         if conversations.is_empty() {
             "no unit is a conversation".to_owned()
         } else {

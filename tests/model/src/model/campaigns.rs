@@ -116,6 +116,10 @@ impl World {
             if matches!(effective(contact.code, code), 'I' | 'Q') {
                 return false;
             }
+            // Under way by another type: this one may follow.
+            if matches!(contact.code, 'I' | 'Q') && code == 'C' {
+                return false;
+            }
             if contact.code != 'C' || code != 'C' {
                 return true;
             }
