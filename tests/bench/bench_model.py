@@ -1,4 +1,4 @@
-"""The model test at length: random histories, ten times those of `make test` for each of several seeds.
+"""The model test at length: random histories, three times those of `make test` for each of several seeds.
 
 It is no measurement: a disagreement between the database and the model ends the bench, and prints the
 history in its shortest form.
@@ -10,7 +10,7 @@ import time
 from bench.harness import Bench
 from support import build
 
-_STEPS = 30_000
+_STEPS = 10_000
 _SEEDS = (2, 3, 4)
 
 
