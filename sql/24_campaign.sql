@@ -72,6 +72,18 @@ END
 $$;
 COMMENT ON FUNCTION outbound._campaign_by_name IS 'The campaign of that name, or an error';
 
+CREATE FUNCTION outbound._check_moment(p_at timestamptz) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF isfinite(p_at) IS NOT TRUE THEN
+        RAISE EXCEPTION 'a moment cannot be infinite or null'
+            USING ERRCODE = 'datetime_field_overflow', HINT = 'Give a date and a time, or leave it out.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION outbound._check_moment IS 'Raises an error unless it is a moment: contacts that are never due are due in infinity';
+
 CREATE FUNCTION outbound._lock_campaign(p_campaign_id bigint) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -311,15 +323,14 @@ DECLARE
     before text;
 BEGIN
     SELECT c.state INTO before FROM outbound.campaign AS c WHERE c.campaign_id = p_campaign_id;
-    IF p_state = 'active' THEN
-        -- It may take long, and other changes of settings wait from the update on.
-        PERFORM outbound._campaign_starts(p_campaign_id);
-    END IF;
+    -- First of all: it makes all who change settings wait for one another, so that what follows cannot meet crosswise.
     UPDATE outbound.campaign AS c SET state = p_state, off_reason = p_reason,
         started_at = CASE WHEN p_state = 'active' THEN coalesce(p_at, now()) ELSE c.started_at END,
         stopped_at = CASE WHEN before = 'active' THEN coalesce(p_at, now()) ELSE c.stopped_at END
     WHERE c.campaign_id = p_campaign_id;
-    IF p_state <> 'active' AND before = 'active' THEN
+    IF p_state = 'active' THEN
+        PERFORM outbound._campaign_started(p_campaign_id);
+    ELSIF before = 'active' THEN
         PERFORM outbound._campaign_stopped(p_campaign_id, coalesce(p_at, now()));
     END IF;
 END

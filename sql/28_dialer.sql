@@ -121,18 +121,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION outbound._index_list IS 'Makes the indexes of the campaigns that are on, for a list whose tables were just put in place';
 
-CREATE FUNCTION outbound._campaign_starts(p_campaign_id bigint) RETURNS void
+CREATE FUNCTION outbound._campaign_started(p_campaign_id bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- In one order: two campaigns that are switched on at once may share lists.
     PERFORM outbound._index_campaign(m.campaign_id, m.list_id)
     FROM (SELECT l.campaign_id, l.list_id FROM outbound.campaign_list AS l WHERE l.campaign_id = p_campaign_id ORDER BY l.list_id) AS m;
     -- The log has a partition for what is about to happen.
     PERFORM outbound.keep_log_partitions();
 END
 $$;
-COMMENT ON FUNCTION outbound._campaign_starts IS 'What switching a campaign on does before: the indexes of its claims, and log partitions';
+COMMENT ON FUNCTION outbound._campaign_started IS 'What switching a campaign on does besides: the indexes of its claims, and log partitions';
 
 CREATE FUNCTION outbound._drop_campaign_indexes(p_campaign_id bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
@@ -144,7 +143,7 @@ BEGIN
                WHERE c.relnamespace = 'outbound_list'::regnamespace AND c.relkind = 'i' AND c.relname ~ format('^sys_campaign_%s_\d+_', p_campaign_id) LOOP
         EXECUTE format('DROP INDEX outbound_list.%I', old.relname);
     END LOOP;
-EXCEPTION WHEN lock_not_available THEN
+EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
     -- Who waits for this lock makes everybody else wait. The index does no harm, and goes with the next stop.
     RAISE NOTICE 'an index of the campaign stays for now: its list is being read';
 END

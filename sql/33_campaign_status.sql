@@ -67,9 +67,7 @@ DECLARE
     part bigint;
     entry record;
 BEGIN
-    IF due_now.at IS NULL THEN
-        RAISE EXCEPTION 'at must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a moment, or leave it out.';
-    END IF;
+    PERFORM outbound._check_moment(due_now.at);
     FOR entry IN
         SELECT l.table_name, coalesce(e.item ->> 'filter', 'true') AS filter
         FROM jsonb_array_elements(document -> 'lists') AS e (item) JOIN outbound.list AS l ON l.list_id = (e.item ->> 'list_id')::integer

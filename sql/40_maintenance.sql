@@ -87,10 +87,7 @@ DECLARE
     facts text;
     way_out text;
 BEGIN
-    IF isfinite(p_at) IS NOT TRUE THEN
-        RAISE EXCEPTION 'a moment cannot be infinite or null'
-            USING ERRCODE = 'datetime_field_overflow', HINT = 'Give a date and a time, or leave it out.';
-    END IF;
+    PERFORM outbound._check_moment(p_at);
     FOREACH id IN ARRAY p_ids LOOP
         BEGIN
             EXECUTE format('SELECT outbound.%I($1, $2)', p_part) INTO of_this USING id, p_at;
@@ -132,24 +129,35 @@ CREATE FUNCTION outbound._complete_campaign(p_campaign_id bigint, p_at timestamp
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    lists integer[] := outbound._lists_of_campaign(p_campaign_id);
+    lists integer[];
+    kept bigint;
+    tries integer := 0;
 BEGIN
     IF outbound._campaign_has_work(p_campaign_id, p_at) THEN
         RETURN 0;
     END IF;
-    -- Who adds contacts to a list holds it: some may be there in a moment.
-    IF (SELECT count(*) FROM (SELECT 1 FROM outbound.list AS l WHERE l.list_id = ANY (lists) FOR KEY SHARE SKIP LOCKED) AS l) < cardinality(lists) THEN
+    BEGIN
+        -- Nothing is waited for long: other campaigns may be off already in this transaction, and hold who would be waited for.
+        WHILE NOT pg_try_advisory_xact_lock(hashtext('outbound.campaign'), p_campaign_id::integer) LOOP
+            tries := tries + 1;
+            IF tries > 20 THEN
+                RAISE EXCEPTION USING ERRCODE = 'OB100', MESSAGE = 'it is being worked at this moment';
+            END IF;
+            PERFORM pg_sleep(0.01);
+        END LOOP;
+        lists := outbound._lists_of_campaign(p_campaign_id);
+        -- Who adds contacts to a list holds it: some may be there in a moment.
+        kept := (SELECT count(*) FROM (SELECT 1 FROM outbound.list AS l WHERE l.list_id = ANY (lists) FOR KEY SHARE SKIP LOCKED) AS l);
+        -- A look of its own, as of now that they are kept.
+        IF kept < cardinality(lists) OR NOT outbound._could_complete(p_campaign_id) OR outbound._campaign_has_work(p_campaign_id, p_at) THEN
+            RAISE EXCEPTION USING ERRCODE = 'OB100', MESSAGE = 'something is left to do';
+        END IF;
+        PERFORM outbound._switch_campaign(p_campaign_id, 'off', 'auto', p_at);
+        RETURN 1;
+    EXCEPTION WHEN SQLSTATE 'OB100' THEN
+        -- So that what was locked is free again at once.
         RETURN 0;
-    END IF;
-    -- Nothing of these lists is claimed from here on, by no campaign: what is nowhere now will not have been on its way.
-    PERFORM outbound._lock_campaign(c.campaign_id)
-    FROM (SELECT DISTINCT m.campaign_id FROM outbound.campaign_list AS m WHERE m.list_id = ANY (lists) ORDER BY m.campaign_id) AS c;
-    IF NOT outbound._could_complete(p_campaign_id) OR outbound._lists_of_campaign(p_campaign_id) <> lists
-       OR outbound._campaign_has_work(p_campaign_id, p_at) THEN
-        RETURN 0;
-    END IF;
-    PERFORM outbound._switch_campaign(p_campaign_id, 'off', 'auto', p_at);
-    RETURN 1;
+    END;
 END
 $$;
 COMMENT ON FUNCTION outbound._complete_campaign IS 'Switches a campaign off if nothing is left to do; returns 1 if it did';

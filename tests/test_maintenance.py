@@ -1,6 +1,7 @@
 """The periodic duties, and everything that can call them: people, the background worker, pg_cron."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -8,6 +9,7 @@ import pytest
 
 from support import build, processes
 from support.cluster import Cluster, Database
+from support.dialing import Desk, create_campaign, create_people
 from support.lists import create_job, person, set_up_account
 from support.run import Run
 
@@ -23,8 +25,17 @@ def jobs(database: Database) -> Database:
 
 
 def leave_a_mess(database: Database) -> Run:
-    """Let a worker die in the middle of a load."""
+    """Let a worker die in a load, a dialer in its attempts, and a campaign be on with nothing left to do."""
     set_up_account(database)
+    create_people(database, 2)
+    create_people(database, 1, "done")
+    create_campaign(database)
+    create_campaign(database, "summer", ["done"])
+    with Desk(database) as desk:
+        desk.at = datetime.now(UTC) - timedelta(days=10)
+        reached, _ = desk.claim(2)
+        desk.settle(reached.attempt_id, "success")
+        desk.settle(desk.claim_one("summer").attempt_id, "success", final=True)
     create_job(database)
     run = Run.of(database)
     run.load(run.take(), [ANNA])
@@ -32,8 +43,16 @@ def leave_a_mess(database: Database) -> Run:
 
 
 def is_clean(database: Database) -> bool:
-    states = database.query("SELECT state FROM outbound.job_run")
-    return states == [("queued",)] and database.value("SELECT count(*) FROM outbound.load") == 0
+    runs = database.query("SELECT state FROM outbound.job_run")
+    loads = database.value("SELECT count(*) FROM outbound.load")
+    contacts = database.query("SELECT sys_status FROM outbound.contact ORDER BY list_id, sys_id")
+    campaigns = database.query("SELECT name, state, off_reason FROM outbound.campaign ORDER BY name")
+    return (
+        (runs, loads) == ([("queued",)], 0)
+        # The one that was reached has waited for too long; the other comes back; the third was done with.
+        and contacts == [("U",), ("C",), ("U",)]
+        and campaigns == [("spring", "active", None), ("summer", "off", "auto")]
+    )
 
 
 def count(database: Database, table: str) -> int:

@@ -140,7 +140,8 @@ pub fn _campaign_has_work(campaign_id: i64, at: TimestampWithTimeZone) -> bool {
     })
 }
 
-/// Whether a contact is under way, or could be claimed at some time.
+/// Whether a contact is under way, or could be claimed at some time. All is looked at as of one moment: a
+/// contact that goes from one state to the other meanwhile is found in one of them.
 fn has_work(campaign: &Campaign, at: Micros) -> bool {
     campaign.lists.iter().any(|entry| {
         catalog::list(entry.list_id).is_some_and(|list| {
@@ -159,17 +160,17 @@ fn filter_of(entry: &CampaignList) -> String {
 fn is_under_way(campaign: &Campaign, entry: &CampaignList, list: &List, at: Micros) -> bool {
     let (kind, filter) = (campaign.kind, filter_of(entry));
     ["I", "Q"].iter().any(|code| {
-        spi::one(
+        let mut found = false;
+        spi::look(
             &format!(
-                "SELECT EXISTS (SELECT 1 FROM ONLY {} AS k WHERE k.sys_status = '{code}' AND k.sys_status_{kind} IN ('{code}', 'C') \
-                 AND $1 IS NOT NULL{filter})",
+                "SELECT 1 FROM ONLY {} AS k WHERE k.sys_status = '{code}' AND k.sys_status_{kind} IN ('{code}', 'C') \
+                 AND $1 IS NOT NULL{filter} LIMIT 1",
                 list.contacts
             ),
             &[Arg::Time(at)],
-            |row| row.boolean(0),
-        )
-        .flatten()
-        .unwrap_or(false)
+            |_| found = true,
+        );
+        found
     })
 }
 

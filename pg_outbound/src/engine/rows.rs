@@ -26,7 +26,7 @@ pub fn lock(
     // SAFETY: everything is open from here to the end.
     unsafe {
         refuse_read_only(c"SELECT FOR NO KEY UPDATE");
-        let mut reader = Reader::open(table, columns, pg_sys::RowExclusiveLock);
+        let mut reader = Reader::open(table, columns, Sight::Newest, pg_sys::RowExclusiveLock);
         for place in places {
             if lock_one(reader.relation, *place, reader.slot) {
                 reader.row(&mut each);
@@ -34,6 +34,15 @@ pub fn lock(
         }
         reader.close();
     }
+}
+
+/// Which rows are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// The newest that others have committed.
+    Newest,
+    /// Those of the statement that called, as [`super::spi::look`] sees them.
+    OfOneMoment,
 }
 
 /// Hands over these columns, and the places, of all rows with each of these keys, which are texts and stand
@@ -45,11 +54,12 @@ pub fn read_by_key(
     table: &str,
     keys: &[&str],
     columns: &[&str],
+    sight: Sight,
     mut each: impl FnMut(usize, &Row<'_>, Place),
 ) {
     // SAFETY: everything is open from here to the end; the key is a text, compared as the index does.
     unsafe {
-        let mut reader = Reader::open(table, columns, pg_sys::AccessShareLock);
+        let mut reader = Reader::open(table, columns, sight, pg_sys::AccessShareLock);
         let index = primary_key(reader.relation, table);
         let scan = begin_scan(reader.relation, index);
         for (number, key) in keys.iter().enumerate() {
@@ -79,7 +89,7 @@ pub fn read_by_key(
     }
 }
 
-/// A relation of which rows are read, under a snapshot that is newer than everything before.
+/// A relation of which rows are read.
 struct Reader {
     relation: pg_sys::Relation,
     slot: *mut pg_sys::TupleTableSlot,
@@ -89,11 +99,14 @@ struct Reader {
 }
 
 impl Reader {
-    unsafe fn open(table: &str, columns: &[&str], lock: u32) -> Self {
+    unsafe fn open(table: &str, columns: &[&str], sight: Sight, lock: u32) -> Self {
         // SAFETY: the slot is one of the relation; both are closed by `close`.
         unsafe {
             let relation = open(table, lock);
-            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            pg_sys::PushActiveSnapshot(match sight {
+                Sight::Newest => pg_sys::GetTransactionSnapshot(),
+                Sight::OfOneMoment => pg_sys::GetActiveSnapshot(),
+            });
             Self {
                 relation,
                 slot: pg_sys::table_slot_create(relation, std::ptr::null_mut()),

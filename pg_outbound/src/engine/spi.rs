@@ -354,13 +354,33 @@ impl<'a> Row<'a> {
 
 /// Runs a statement with a fresh snapshot and gives each row of its answer to `each`; returns how many rows
 /// it returned or changed.
-pub fn execute(statement: &str, args: &[Arg<'_>], mut each: impl FnMut(&Row<'_>)) -> u64 {
+pub fn execute(statement: &str, args: &[Arg<'_>], each: impl FnMut(&Row<'_>)) -> u64 {
+    run_plan(statement, args, false, each)
+}
+
+/// Runs a query with the snapshot of the statement that called: all that one call looks at is of one moment.
+pub fn look(query: &str, args: &[Arg<'_>], each: impl FnMut(&Row<'_>)) {
+    run_plan(query, args, true, each);
+}
+
+fn run_plan(
+    statement: &str,
+    args: &[Arg<'_>],
+    of_one_moment: bool,
+    mut each: impl FnMut(&Row<'_>),
+) -> u64 {
     let plan = plan(statement, args);
     let mut values: Vec<pg_sys::Datum> = args.iter().map(Arg::datum).collect();
     // SAFETY: the plan is kept and was made for these types; no argument is null, so no null flags are
     // needed. The rows are read before anything else runs in SPI, then freed.
     unsafe {
-        let code = pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), std::ptr::null(), false, 0);
+        let code = pg_sys::SPI_execute_plan(
+            plan,
+            values.as_mut_ptr(),
+            std::ptr::null(),
+            of_one_moment,
+            0,
+        );
         if code < 0 {
             broken("run", statement, code);
         }

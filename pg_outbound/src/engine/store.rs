@@ -14,7 +14,7 @@ use super::columns::{Columns, Values};
 use super::enums;
 use super::fields;
 use super::marks;
-use super::rows;
+use super::rows::{self, Sight};
 use super::spi::{self, Arg, Place, Row};
 use crate::error::raise;
 use crate::list_ddl::sql_type;
@@ -112,7 +112,7 @@ pub fn hold(list: &List, which: &Which<'_>) -> Vec<Held> {
     read(list, which, true)
 }
 
-/// Reads contacts with all their records, without a lock.
+/// Reads contacts with all their records, without a lock, as they are for the statement that called.
 pub fn look(list: &List, which: &Which<'_>) -> Vec<Held> {
     read(list, which, false)
 }
@@ -140,7 +140,7 @@ fn read(list: &List, which: &Which<'_>, lock: bool) -> Vec<Held> {
     );
     rows::expect(&list.contacts, &CONTACT_COLUMNS);
     let mut held = Vec::new();
-    spi::execute(&statement, which.args, |row| {
+    let each = |row: &Row<'_>| {
         held.push(Held {
             name: which.fields.then(|| row.text(NAME)).flatten(),
             fields: which
@@ -148,8 +148,15 @@ fn read(list: &List, which: &Which<'_>, lock: bool) -> Vec<Held> {
                 .then(|| fields::object(&list.fields, row, FIELDS)),
             ..held_of(row, row.place(PLACE))
         });
-    });
-    read_records(list, &mut held);
+    };
+    let sight = if lock {
+        spi::execute(&statement, which.args, each);
+        Sight::Newest
+    } else {
+        spi::look(&statement, which.args, each);
+        Sight::OfOneMoment
+    };
+    read_records(list, &mut held, sight);
     held
 }
 
@@ -160,7 +167,7 @@ pub fn hold_at(list: &List, places: &[Place]) -> Vec<Held> {
     rows::lock(&list.contacts, places, &CONTACT_COLUMNS, |row, place| {
         held.push(held_of(row, place));
     });
-    read_records(list, &mut held);
+    read_records(list, &mut held, Sight::Newest);
     held
 }
 
@@ -177,13 +184,14 @@ fn held_of(row: &Row<'_>, place: Place) -> Held {
     }
 }
 
-fn read_records(list: &List, held: &mut [Held]) {
+fn read_records(list: &List, held: &mut [Held], sight: Sight) {
     let mut found: Vec<Vec<(Record, Unit)>> = held.iter().map(|_| Vec::new()).collect();
     let owners: Vec<&str> = held.iter().map(|h| h.before.id.as_str()).collect();
     rows::read_by_key(
         &list.details,
         &owners,
         &RECORD_COLUMNS,
+        sight,
         |owner, row, place| {
             found[owner].push(record_of(list, row, place));
         },
