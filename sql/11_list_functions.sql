@@ -177,11 +177,12 @@ BEGIN
         RAISE EXCEPTION 'contact list "%" is being loaded', dropped.name
             USING ERRCODE = 'object_in_use', HINT = 'Wait for the load to end, or run CALL outbound.maintain() if its worker is gone.';
     END IF;
+    -- Settings before tables, as in every change of them.
+    DELETE FROM outbound.campaign_list AS m WHERE m.list_id = dropped.list_id;
     EXECUTE format('LOCK TABLE outbound_list.%I, outbound_list.%I IN ACCESS EXCLUSIVE MODE', dropped.table_name, dropped.table_name || '_detail');
     PERFORM outbound._log_flushed(dropped);
     EXECUTE format('DROP TABLE outbound_list.%I, outbound_list.%I', dropped.table_name, dropped.table_name || '_detail');
     DELETE FROM outbound.contact_count AS c WHERE c.list_id = dropped.list_id;
-    DELETE FROM outbound.campaign_list AS m WHERE m.list_id = dropped.list_id;
     DELETE FROM outbound.list AS l WHERE l.list_id = dropped.list_id;
 END
 $$;
@@ -212,6 +213,9 @@ BEGIN
     FROM pg_catalog.pg_class AS c
     WHERE c.relnamespace = 'outbound_list'::regnamespace
       AND c.relname NOT IN (before.table_name, before.table_name || '_detail');
+    -- Settings before tables, as in every change of them.
+    UPDATE outbound.list AS l SET name = rename_list.new_name, table_name = new_table, updated_at = now()
+    WHERE l.list_id = before.list_id;
     IF new_table <> before.table_name THEN
         -- From "x" to "x detail" the second table has to make room for the first.
         FOREACH part IN ARRAY CASE new_table WHEN before.table_name || '_detail' THEN ARRAY['_detail', ''] ELSE ARRAY['', '_detail'] END LOOP
@@ -220,8 +224,6 @@ BEGIN
     END IF;
     EXECUTE format('COMMENT ON TABLE outbound_list.%I IS %L', new_table, 'Contact list "' || rename_list.new_name || '": one row a contact');
     EXECUTE format('COMMENT ON TABLE outbound_list.%I IS %L', new_table || '_detail', 'Contact list "' || rename_list.new_name || '": one row a communication unit');
-    UPDATE outbound.list AS l SET name = rename_list.new_name, table_name = new_table, updated_at = now()
-    WHERE l.list_id = before.list_id;
 END
 $$;
 COMMENT ON FUNCTION outbound.rename_list IS 'Gives a contact list another name; its tables follow, and views on them stay valid';

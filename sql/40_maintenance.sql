@@ -127,37 +127,28 @@ COMMENT ON FUNCTION outbound._could_complete IS 'Whether a campaign goes off by 
 
 CREATE FUNCTION outbound._complete_campaign(p_campaign_id bigint, p_at timestamptz) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    -- Nothing is waited for long: other campaigns may be off already in this transaction, and hold who would be waited for.
+    SET lock_timeout = '200ms'
 AS $$
 DECLARE
-    lists integer[];
+    lists integer[] := outbound._lists_of_campaign(p_campaign_id);
     kept bigint;
-    tries integer := 0;
 BEGIN
-    IF outbound._campaign_has_work(p_campaign_id, p_at) THEN
-        RETURN 0;
-    END IF;
-    BEGIN
-        -- Nothing is waited for long: other campaigns may be off already in this transaction, and hold who would be waited for.
-        WHILE NOT pg_try_advisory_xact_lock(hashtext('outbound.campaign'), p_campaign_id::integer) LOOP
-            tries := tries + 1;
-            IF tries > 20 THEN
-                RAISE EXCEPTION USING ERRCODE = 'OB100', MESSAGE = 'it is being worked at this moment';
-            END IF;
-            PERFORM pg_sleep(0.01);
-        END LOOP;
-        lists := outbound._lists_of_campaign(p_campaign_id);
-        -- Who adds contacts to a list holds it: some may be there in a moment.
-        kept := (SELECT count(*) FROM (SELECT 1 FROM outbound.list AS l WHERE l.list_id = ANY (lists) FOR KEY SHARE SKIP LOCKED) AS l);
-        -- A look of its own, as of now that they are kept.
-        IF kept < cardinality(lists) OR NOT outbound._could_complete(p_campaign_id) OR outbound._campaign_has_work(p_campaign_id, p_at) THEN
-            RAISE EXCEPTION USING ERRCODE = 'OB100', MESSAGE = 'something is left to do';
+    -- Who adds contacts to a list, or puts other tables in its place, holds it: some may be there in a moment.
+    kept := (SELECT count(*) FROM (SELECT 1 FROM outbound.list AS l WHERE l.list_id = ANY (lists) FOR KEY SHARE SKIP LOCKED) AS l);
+    -- Looks of their own, as of now that they are kept, and again without claims of the campaign meanwhile.
+    IF kept = cardinality(lists) AND NOT outbound._campaign_has_work(p_campaign_id, p_at) THEN
+        PERFORM outbound._lock_campaign(p_campaign_id);
+        IF outbound._could_complete(p_campaign_id) AND outbound._lists_of_campaign(p_campaign_id) = lists
+           AND NOT outbound._campaign_has_work(p_campaign_id, p_at) THEN
+            PERFORM outbound._switch_campaign(p_campaign_id, 'off', 'auto', p_at);
+            RETURN 1;
         END IF;
-        PERFORM outbound._switch_campaign(p_campaign_id, 'off', 'auto', p_at);
-        RETURN 1;
-    EXCEPTION WHEN SQLSTATE 'OB100' THEN
-        -- So that what was locked is free again at once.
-        RETURN 0;
-    END;
+    END IF;
+    -- What was locked for a look is free again at once.
+    RAISE EXCEPTION USING ERRCODE = 'OB100', MESSAGE = 'something is left to do';
+EXCEPTION WHEN SQLSTATE 'OB100' OR lock_not_available OR deadlock_detected THEN
+    RETURN 0;
 END
 $$;
 COMMENT ON FUNCTION outbound._complete_campaign IS 'Switches a campaign off if nothing is left to do; returns 1 if it did';

@@ -3,11 +3,11 @@
 use outbound_core::machine::Rules;
 use pgrx::prelude::*;
 
-use super::catalog;
+use super::catalog::{self, List};
 use super::counters;
 use super::operator::portion;
 use super::spi;
-use super::store::Held;
+use super::store::{self, Held};
 
 /// Differences between what a list stores and what follows from its records (contact-lists §5.4, §13): none
 /// in a list that is in order.
@@ -32,36 +32,40 @@ pub fn check_consistency(
     spi::connected(|| {
         catalog::refresh();
         let list = catalog::list_by_name(list);
-        let mut counted = [[0_i64; 6]; 4];
-        let mut after = String::new();
-        loop {
-            let contacts = portion(&list, &after, false);
-            let Some(last) = contacts.last() else { break };
-            after.clone_from(&last.now.id);
-            let rules = catalog::rules(&list, &contacts, None);
-            for contact in &contacts {
-                compare(contact, &rules, &mut found);
-                counters::add(&mut counted, &contact.before, contact.types_before, 1);
-            }
-        }
-        let stored = counters::stored(&list);
-        for (dimension, name) in counters::DIMENSIONS.iter().enumerate() {
-            if stored[dimension] != counted[dimension] {
-                found.push(Difference {
-                    contact: None,
-                    record: None,
-                    what: format!("counters of dimension {name}"),
-                    stored: format!("{:?}", stored[dimension]),
-                    expected: format!("{:?}", counted[dimension]),
-                });
-            }
-        }
+        store::at_one_moment(&list, || differences(&list, &mut found));
     });
     TableIterator::new(
         found
             .into_iter()
             .map(|d| (d.contact, d.record, d.what, d.stored, d.expected)),
     )
+}
+
+fn differences(list: &List, found: &mut Vec<Difference>) {
+    let mut counted = [[0_i64; 6]; 4];
+    let mut after = String::new();
+    loop {
+        let contacts = portion(list, &after, false);
+        let Some(last) = contacts.last() else { break };
+        after.clone_from(&last.now.id);
+        let rules = catalog::rules(list, &contacts, None);
+        for contact in &contacts {
+            compare(contact, &rules, found);
+            counters::add(&mut counted, &contact.before, contact.types_before, 1);
+        }
+    }
+    let stored = counters::stored(list);
+    for (dimension, name) in counters::DIMENSIONS.iter().enumerate() {
+        if stored[dimension] != counted[dimension] {
+            found.push(Difference {
+                contact: None,
+                record: None,
+                what: format!("counters of dimension {name}"),
+                stored: format!("{:?}", stored[dimension]),
+                expected: format!("{:?}", counted[dimension]),
+            });
+        }
+    }
 }
 
 /// One difference.

@@ -64,10 +64,10 @@ pub fn add(changes: &mut [[i64; 6]; 4], contact: &Contact, types: i16, by: i64) 
     }
 }
 
-/// The counters of a list as they are kept, by dimension and code.
+/// The counters of a list as they are kept, by dimension and code, as [`spi::look`] sees them.
 pub fn stored(list: &List) -> [[i64; 6]; 4] {
     let mut stored = [[0_i64; 6]; 4];
-    spi::execute(
+    spi::look(
         "SELECT c.dimension, sum(c.callable)::bigint, sum(c.planning)::bigint, sum(c.open)::bigint, sum(c.attempted)::bigint, \
                 sum(c.flagged)::bigint, sum(c.closed)::bigint \
          FROM outbound.contact_count AS c WHERE c.list_id = $1 GROUP BY c.dimension",

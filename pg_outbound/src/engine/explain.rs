@@ -46,7 +46,7 @@ pub fn explain(
         let id = catalog::campaign_id(campaign);
         let mut gates = Vec::new();
         if let Some(campaign) = catalog::campaign(id) {
-            gates = all_gates(&list, contact_id, &campaign, at);
+            gates = store::at_one_moment(&list, || all_gates(&list, contact_id, &campaign, at));
         }
         gates
     });
@@ -194,17 +194,16 @@ fn filter_gate(list: &List, entry: Option<&CampaignList>, contact_id: &str, at: 
             json!({}),
         );
     };
-    let passes = spi::one(
+    let mut passes = false;
+    spi::look(
         &format!(
             "SELECT ({}) FROM ONLY {} AS k WHERE k.sys_id = $2 AND $1 IS NOT NULL",
             filter.replace("$now", "$1"),
             list.contacts
         ),
         &[Arg::Time(at), Arg::Text(contact_id)],
-        |row| row.boolean(0),
-    )
-    .flatten()
-    .unwrap_or(false);
+        |row| passes = row.boolean(0).unwrap_or(false),
+    );
     plain(
         "filter",
         passes,

@@ -358,7 +358,7 @@ pub fn execute(statement: &str, args: &[Arg<'_>], each: impl FnMut(&Row<'_>)) ->
     run_plan(statement, args, false, each)
 }
 
-/// Runs a query with the snapshot of the statement that called: all that one call looks at is of one moment.
+/// Runs a query with the snapshot of the statement that called, or of [`at_one_moment`].
 pub fn look(query: &str, args: &[Arg<'_>], each: impl FnMut(&Row<'_>)) {
     run_plan(query, args, true, each);
 }
@@ -418,6 +418,16 @@ pub fn one<T>(statement: &str, args: &[Arg<'_>], read: impl Fn(&Row<'_>) -> T) -
     let mut found = None;
     execute(statement, args, |row| found = Some(read(row)));
     found
+}
+
+/// Everything that `work` looks at is as it is now.
+pub fn at_one_moment<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: an error leaves the snapshot to the end of the transaction or of its part, as those of Postgres.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+    let done = work();
+    // SAFETY: the one that was pushed.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    done
 }
 
 /// Everything in `work` may use the functions of this module.

@@ -112,9 +112,16 @@ pub fn hold(list: &List, which: &Which<'_>) -> Vec<Held> {
     read(list, which, true)
 }
 
-/// Reads contacts with all their records, without a lock, as they are for the statement that called.
+/// Reads contacts with all their records, without a lock, as [`spi::look`] sees them.
 pub fn look(list: &List, which: &Which<'_>) -> Vec<Held> {
     read(list, which, false)
+}
+
+/// All that `work` looks at of the list is of one moment, in which nobody was putting other rows in its place.
+pub fn at_one_moment<T>(list: &List, work: impl FnOnce() -> T) -> T {
+    rows::expect(&list.contacts, &CONTACT_COLUMNS);
+    rows::expect(&list.details, &RECORD_COLUMNS);
+    spi::at_one_moment(work)
 }
 
 fn read(list: &List, which: &Which<'_>, lock: bool) -> Vec<Held> {
