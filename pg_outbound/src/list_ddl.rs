@@ -381,7 +381,7 @@ mod tests {
         );
         let made = statements("claim_index_ddl", "'x\"; --', 7, 'call'");
         assert!(made[0].starts_with(
-            "CREATE INDEX sys_due_call_list_7 ON outbound_list.\"x\"\"; --\" (sys_due_call, sys_id)"
+            "CREATE INDEX IF NOT EXISTS sys_due_call_list_7 ON outbound_list.\"x\"\"; --\" (sys_due_call, sys_id)"
         ));
         assert_eq!(
             problem("SELECT outbound.claim_index_ddl('x', 7, 'fax')"),
