@@ -2,8 +2,8 @@
 with which words (contact-lists §10).
 """
 
-import threading
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from support.cluster import Database
 from support.lists import COLUMNS, add, create_job, create_list, person, set_up_account, table_of
+from support.meanwhile import Meanwhile
 from support.run import Run
 
 #: A name that would do harm where names are pasted into SQL.
@@ -431,19 +432,13 @@ def test_a_list_of_an_active_campaign_is_not_dropped_and_other_campaigns_lose_it
 
 
 def test_a_list_that_is_dropped_meanwhile_is_no_list_of_a_new_campaign(site: Database) -> None:
-    problems: list[psycopg.errors.Diagnostic] = []
-
-    def campaign() -> None:
-        problems.append(refusal(site, "SELECT outbound.create_campaign('late', '{people}', 'call')"))
-
+    late = "SELECT outbound.create_campaign('late', '{people}', 'call')"
     with site.connect(autocommit=False) as connection:
         connection.execute("SELECT outbound.drop_list('people')")
-        waiting = threading.Thread(target=campaign)
-        waiting.start()
-        site.until_somebody_waits()
+        waiting = Meanwhile(lambda: refusal(site, late))
+        waiting.waits(site)
         connection.commit()
-        waiting.join()
-    assert [problem.sqlstate for problem in problems] == ["42704"]
+    assert waiting.ends().sqlstate == "42704"
 
 
 def test_campaigns_of_one_type_that_start_at_once_share_the_indexes_of_a_list(site: Database) -> None:
@@ -451,11 +446,10 @@ def test_campaigns_of_one_type_that_start_at_once_share_the_indexes_of_a_list(si
     create(site, "autumn")
     with site.connect(autocommit=False) as connection:
         connection.execute("SELECT outbound.start_campaign('spring')")
-        waiting = threading.Thread(target=site.query, args=("SELECT outbound.start_campaign('autumn')",))
-        waiting.start()
-        site.until_somebody_waits()
+        waiting = Meanwhile(lambda: site.query("SELECT outbound.start_campaign('autumn')"))
+        waiting.waits(site)
         connection.commit()
-        waiting.join()
+        waiting.ends()
     assert indexes_of_claims(site) == ["callback_call", "due_call"]
 
 
@@ -467,15 +461,13 @@ def test_a_campaign_that_waits_for_a_list_keeps_nobody_else_waiting(site: Databa
         places = ", ".join(["%s"] * (1 + len(given)))
         with site.connect(autocommit=False) as holder:
             holder.execute("SELECT 1 FROM outbound.list WHERE name = 'people' FOR UPDATE")
-            waiting = threading.Thread(
-                target=site.query, args=(f"SELECT outbound.{call}({places})", "spring", *given)
-            )
-            waiting.start()
-            site.until_somebody_waits()
+            statement, arguments = f"SELECT outbound.{call}({places})", ["spring", *given]
+            waiting = Meanwhile(partial(site.query, statement, *arguments))
+            waiting.waits(site)
             holder.execute("SET LOCAL lock_timeout = '2s'")
             holder.execute("SELECT outbound.set_inbox('Voice', 10)")
             holder.commit()
-            waiting.join()
+            waiting.ends()
     assert site.value("SELECT state FROM outbound.campaign WHERE name = 'spring'") == "active"
 
 
@@ -483,11 +475,10 @@ def test_two_changes_at_once_do_not_undo_each_other(site: Database) -> None:
     create(site)
     with site.connect(autocommit=False) as connection:
         connection.execute("SELECT outbound.alter_campaign('spring', '{\"priority\": 7}')")
-        waiting = threading.Thread(target=alter, args=(site,), kwargs={"max_queued": 5})
-        waiting.start()
-        site.until_somebody_waits()
+        waiting = Meanwhile(lambda: alter(site, max_queued=5))
+        waiting.waits(site)
         connection.commit()
-        waiting.join()
+        waiting.ends()
     assert (stored(site)["priority"], stored(site)["max_queued"]) == (7, 5)
 
 
@@ -571,11 +562,10 @@ def test_new_tables_of_a_list_have_the_indexes_of_the_campaigns_that_are_on(
         with site.connect(autocommit=False) as connection:
             run.call_on(connection, "publish", load.number, load.counts())
             start = "SELECT outbound.start_campaign('spring')"
-            waiting = threading.Thread(target=site.query, args=(start,))
-            waiting.start()
-            site.until_somebody_waits()
+            waiting = Meanwhile(lambda: site.query(start))
+            waiting.waits(site)
             connection.commit()
-            waiting.join()
+            waiting.ends()
     else:
         run.publish(load)
     assert indexes_of_claims(site, "others") == ["callback_call", "due_call"]

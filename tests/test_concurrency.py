@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from support import processes
 from support.cluster import Database
 from support.dialing import Desk, create_campaign, create_people, is_sound
 from support.lists import add, create_job, create_list, person
+from support.meanwhile import Meanwhile
 from support.run import Run
 from support.storm import Storm, gather
 
@@ -47,49 +47,6 @@ def test_sixteen_dialers_kills_stops_uploads_and_duties_at_once(storm: Storm, tm
 
 
 # --- two or three, step by step ---------------------------------------------------------------------
-
-
-def waiting(database: Database) -> int:
-    """Return how many wait for a lock."""
-    locked = """SELECT count(*) FROM pg_stat_activity
-                WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-    return int(database.value(locked))
-
-
-class Meanwhile:
-    """Something that another does at the same time, and what came of it."""
-
-    def __init__(self, action: Callable[[], Any]) -> None:
-        """Begin."""
-        self.answer: Any = None
-        self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._act, args=(action,))
-        self._thread.start()
-
-    def _act(self, action: Callable[[], Any]) -> None:
-        try:
-            self.answer = action()
-        except Exception as error:
-            self.error = error
-
-    def waits(self, database: Database, among: int = 1) -> None:
-        """Wait until so many wait for a lock, of whom this must be one."""
-        processes.wait_until(lambda: waiting(database) >= among, "a lock that is waited for")
-        assert self._thread.is_alive()
-
-    def waits_or_ends(self, database: Database, among: int) -> None:
-        """Wait until so many wait for a lock, or this has ended."""
-        processes.wait_until(
-            lambda: waiting(database) >= among or not self._thread.is_alive(), "a lock or an end"
-        )
-
-    def ends(self) -> Any:
-        """Wait for the end and return the answer."""
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-        if self.error is not None:
-            raise self.error
-        return self.answer
 
 
 @pytest.fixture

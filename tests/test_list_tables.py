@@ -3,7 +3,6 @@ direct changes; and dialers' calls stand in transactions of any kind. Either it 
 or it is refused with an error that says why; nothing is lost, and the server lives.
 """
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from support.cluster import Database
 from support.dialing import Desk, create_campaign, create_people, is_sound, minutes
 from support.lists import add, rows
+from support.meanwhile import Meanwhile
 
 ONE = {"Client ID": "one", "Name": "Ann", "Phone": "+380440000001", "Mobile": "+380500000001", "Balance": "7"}
 
@@ -113,22 +113,19 @@ def test_a_record_that_somebody_else_changes_is_refused_for_now(database: Databa
 
 def outcome_beside(database: Database, desk: Desk) -> int | str | None:
     """Claim while another session changes all records: how many attempts, or the error."""
-    outcome: list[int | str | None] = []
 
-    def claim() -> None:
+    def claim() -> int | str | None:
         try:
-            outcome.append(len(desk.claim(10)))
+            return len(desk.claim(10))
         except psycopg.Error as problem:
-            outcome.append(problem.sqlstate)
+            return problem.sqlstate
 
     with database.connect(autocommit=False) as connection:
         connection.execute("UPDATE outbound_list.people_detail SET sys_updated_at = now()")
-        waiting = threading.Thread(target=claim)
-        waiting.start()
-        database.until_somebody_waits()
+        claiming = Meanwhile(claim)
+        claiming.waits(database)
         connection.commit()
-        waiting.join()
-    return outcome[0]
+        return claiming.ends()
 
 
 # --- columns and keys -------------------------------------------------------------------------------

@@ -66,15 +66,6 @@ class Database:
         """Run one statement and return the first column of its first row."""
         return self.query(statement, *parameters)[0][0]
 
-    def until_somebody_waits(self) -> None:
-        """Return when a session waits for a lock that another one holds."""
-        waits = """SELECT count(*) FROM pg_stat_activity
-                   WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-        for _ in range(1000):
-            if self.value(waits):
-                return
-        raise AssertionError("nobody waits")
-
     def psql(self, script: str, *arguments: str) -> str:
         """Run a script in psql, stopping at its first error, and return what it printed."""
         command = [self.cluster.program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments]

@@ -185,7 +185,6 @@ impl Target {
         // SAFETY: the slot holds the row as it was stored.
         unsafe {
             if needed {
-                let nothing = std::ptr::null_mut();
                 pg_sys::ExecInsertIndexTuples(
                     self.result,
                     self.new,
@@ -193,7 +192,7 @@ impl Target {
                     true,
                     false,
                     std::ptr::null_mut(),
-                    nothing,
+                    std::ptr::null_mut(),
                 );
             }
         }
